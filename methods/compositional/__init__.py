@@ -1,0 +1,113 @@
+"""The competitors in compositional generalization, one line each; what they share in training comes first.
+
+Every trained competitor gets the same parser, optimiser and number of training examples at a profile.
+The `paper` sizes are the defaults of the classes.
+"""
+
+from typing import Any
+
+from suite.api import MethodSpec, Needs, Paper
+
+SMALL = {"hidden": 64, "embed": 64, "dropout": 0.1, "batch": 32, "steps": 4500, "lr": 3e-3}
+SMOKE = {"hidden": 16, "embed": 16, "dropout": 0.0, "batch": 16, "steps": 40, "lr": 1e-2}
+# The same 144,000 examples in larger batches: a Transformer's small steps are all overhead on a CPU.
+SMALL_TRANSFORMER = SMALL | {"layers": 2, "batch": 64, "steps": 2250, "lr": 2e-3}
+POLICY = {"policy_embed": 32, "policy_hidden": 32, "policy_width": 64, "warm_up": 0.5}
+
+COMPSUB = Paper("Learning to Substitute Components for Compositional Generalization", 2025, "")
+SPANSUB = Paper(
+    "Learning to Substitute Spans towards Improving Compositional Generalization",
+    2023,
+    "https://arxiv.org/abs/2306.02840",
+)
+SCAN = Paper("Generalization without Systematicity", 2018, "https://arxiv.org/abs/1711.00350")
+TRANSFORMER = Paper("Attention Is All You Need", 2017, "https://arxiv.org/abs/1706.03762")
+GECA = Paper("Good-Enough Compositional Data Augmentation", 2020, "https://arxiv.org/abs/1904.09545")
+LEXLEARN = Paper(
+    "Lexicon Learning for Few Shot Sequence Modeling", 2021, "https://arxiv.org/abs/2106.03993"
+)
+LEXSYM = Paper("LexSym: Compositionality as Lexical Symmetry", 2023, "https://arxiv.org/abs/2201.12926")
+MET = Paper(
+    "Mutual Exclusivity Training and Primitive Augmentation to Induce Compositionality",
+    2022,
+    "https://arxiv.org/abs/2211.15578",
+)
+
+
+def _trained(name: str, where: str, paper: Paper, summary: str, role: Any, **more: Any) -> MethodSpec:
+    """A competitor with the common budget; `small` and `smoke` add fields of its own to it."""
+    small = more.pop("base", SMALL) | more.pop("small", {})
+    smoke = SMOKE | more.pop("smoke", {})
+    minutes = more.pop("minutes", 1.0)
+    return MethodSpec(
+        name=name,
+        family="compositional",
+        summary=summary,
+        where=f"methods.compositional.{where}",
+        paper=paper,
+        role=role,
+        presets={"small": small, "smoke": smoke},
+        needs={"smoke": Needs(0.1, 500), "small": Needs(minutes, 700), "paper": Needs(600, 4000)},
+        **more,
+    )
+
+
+def _untrained(name: str, where: str, summary: str, role: Any) -> MethodSpec:
+    needs = {profile: Needs(0.5, 400) for profile in ("smoke", "small", "paper")}
+    where = f"methods.compositional.{where}"
+    return MethodSpec(name, "compositional", summary, where, SCAN, role, needs=needs)
+
+
+RECON = "The SCAN components are a reconstruction: the released code leaves them out (spec 5.1)."
+
+METHODS = [
+    _trained("lstm", "neural:Neural", SCAN, "bidirectional LSTM with attention", "baseline"),
+    _trained(
+        *("transformer", "neural:Neural", TRANSFORMER, "encoder-decoder Transformer", "baseline"),
+        params={"parser": "transformer"},
+        base=SMALL_TRANSFORMER,
+        smoke={"heads": 2},
+        minutes=1.5,
+    ),
+    _trained("geca", "geca:Geca", GECA, "recombines fragments that share an environment", "baseline"),
+    _trained("lexlearn", "lexlearn:LexLearn", LEXLEARN, "copies through a learned lexicon", "baseline"),
+    _trained("lexsym", "lexsym:LexSym", LEXSYM, "swaps lexicon entries that are symmetric", "baseline"),
+    _trained("prim2primx", "prim2primx:Prim2PrimX", MET, "multiplies every primitive", "baseline"),
+    _trained("met", "met:Met", MET, "mutual exclusivity against mutated inputs", "baseline"),
+    _trained(
+        *("prim2primx-met", "met:Prim2PrimXMet", MET, "multiplied primitives and exclusivity", "baseline"),
+    ),
+    _trained(
+        *("compsub", "compsub:CompSub", COMPSUB, "swaps exchangeable components of training lines", "paper"),
+        deviations=RECON,
+    ),
+    _trained(
+        *("compsub-strict", "compsub:CompSub", COMPSUB, "CompSub without any dev or test input", "control"),
+        params={"strict": True},
+        deviations=RECON,
+    ),
+    _trained(
+        *("rands2", "lcs:Lcs", SPANSUB, "LCS with uniform instead of learned choices", "control"),
+        params={"policy": "uniform"},
+        small=POLICY,
+        smoke=POLICY,
+        deviations=RECON,
+    ),
+    _trained(
+        *("lcs", "lcs:Lcs", COMPSUB, "learned, adversarial choice of what to substitute", "paper"),
+        small=POLICY,
+        smoke=POLICY,
+        minutes=1.5,
+        deviations=RECON,
+    ),
+    _trained(
+        *("compsub-lcs", "lcs:Lcs", COMPSUB, "LCS after a warm-up on CompSub's closure", "paper"),
+        params={"compsub": True},
+        small=POLICY,
+        smoke=POLICY,
+        minutes=1.5,
+        deviations=RECON,
+    ),
+    _untrained("nearest", "nearest:NearestNeighbour", "the output of the nearest training input", "null"),
+    _untrained("interpreter", "oracle:Interpreter", "the language's own interpreter", "ceiling"),
+]

@@ -1,0 +1,89 @@
+"""What a data set is to the suite: its files, where they come from, under which licence, with which checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from suite.errors import DataError, unknown
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a data set.
+
+    name: its path below the folder of the data set; a name ending in .gz is kept compressed.
+    sha256, bytes: of the content, uncompressed, so that they hold however it was compressed; None where
+    nobody has published a file to take them from.
+    address: where the content is downloaded from, uncompressed unless `member` says where in a tar archive.
+    """
+
+    name: str
+    sha256: str | None
+    bytes: int | None
+    address: str
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set: its folder below the data folder is its name.
+
+    source: the public home of the files; revision: the state of it that the checksums belong to.
+    hub: the id by which the hub of data sets knows it, where it does. reading: how a file is read.
+    """
+
+    name: str
+    summary: str
+    files: tuple[File, ...]
+    licence: str
+    citation: str
+    source: str
+    revision: str
+    reading: str
+    hub: str = ""
+
+    def file(self, name: str) -> File:
+        """The file of that name; UsageError with the nearest one otherwise."""
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise unknown(f"file of data set {self.name}", name, [f.name for f in self.files], f"suite data list {self.name}")
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every registered data set by name."""
+    from suite.data.entries import ENTRIES
+
+    return {entry.name: entry for entry in ENTRIES}
+
+
+def entry(name: str) -> Entry:
+    """The data set of that name; UsageError with the nearest one otherwise."""
+    if name not in entries():
+        raise unknown("data set", name, entries(), "suite data list")
+    return entries()[name]
+
+
+def select(name: str) -> list[tuple[Entry, File]]:
+    """What a name stands for: 'scan' all files of a data set, 'scan/mcd/mcd1.json' one of them."""
+    head, slash, rest = name.partition("/")
+    owner = entry(head)
+    return [(owner, owner.file(rest))] if slash else [(owner, file) for file in owner.files]
+
+
+def digest(pairs: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over sorted 'file=checksum' lines."""
+    lines = sorted(f"{name}={sha256}" for name, sha256 in pairs)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def no_checksum(owner: Entry, file: File) -> DataError:
+    """The refusal to download what cannot be checked."""
+    return DataError(
+        f"{owner.name}/{file.name}: no checksum is known for it, so a download cannot be checked; take the file "
+        f"from {file.address} yourself and put it at {owner.name}/{file.name} in the folder SUITE_DATA_DIR"
+    )

@@ -1,0 +1,81 @@
+"""The metrics of compositional generalization, each a pure function of predictions or augmented examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from suite.api import Metric, Score
+from tasks.compositional.contract import Augmented
+
+METRICS = (
+    Metric("exact_match", "higher", "fraction", "test outputs equal to the reference, token by token"),
+    Metric(
+        "exact_match_lo", "neutral", "fraction", "lower end of its 95% bootstrap interval over test examples"
+    ),
+    Metric(
+        "exact_match_hi", "neutral", "fraction", "upper end of its 95% bootstrap interval over test examples"
+    ),
+    Metric(
+        "dev_exact_match", "higher", "fraction", "exact match on held-out lines of the training distribution"
+    ),
+    Metric("aug_n", "neutral", "count", "distinct examples that the method added to the training set"),
+    Metric("aug_consistency", "neutral", "fraction", "added examples whose output is what the input means"),
+    Metric("aug_overlap_train", "neutral", "fraction", "distinct training inputs among the added inputs"),
+    Metric("aug_overlap_dev", "neutral", "fraction", "distinct dev inputs among the added inputs"),
+    Metric("aug_overlap_test", "neutral", "fraction", "distinct test inputs among the added inputs"),
+    Metric("examples_seen", "neutral", "count", "examples that training went through, repeats counted"),
+    Metric("steps", "neutral", "count", "optimiser steps"),
+    Metric("parameters", "neutral", "count", "trained parameters"),
+    Metric("fit_s", "lower", "s", "wall clock of augmentation and training", exact=False),
+    Metric("predict_s", "lower", "s", "wall clock of predicting the test set", exact=False),
+)
+FACTS = ("examples_seen", "steps", "parameters")
+
+
+def matches(predictions: Sequence[str], targets: Sequence[str]) -> list[bool]:
+    """Whether each prediction has the tokens of its target; blanks between tokens do not count."""
+    return [p.split() == t.split() for p, t in zip(predictions, targets, strict=True)]
+
+
+def share(hits: Sequence[bool]) -> float:
+    """The fraction that is true, of at least one."""
+    return sum(hits) / len(hits)
+
+
+def slice_scores(correct: Sequence[bool], slices: Sequence[Sequence[str]]) -> list[Score]:
+    """Exact match in every slice that has an example; `slices` gives the slice names of each example."""
+    members: dict[str, list[bool]] = {}
+    for hit, names in zip(correct, slices, strict=True):
+        for name in names:
+            members.setdefault(name, []).append(hit)
+    return [Score("exact_match", share(hits), len(hits), name) for name, hits in sorted(members.items())]
+
+
+def augmentation_scores(
+    augmented: Sequence[Augmented], interpret: Callable[[str], str], **inputs: Iterable[str]
+) -> list[Score]:
+    """Number, label consistency and overlap of the examples that a method added.
+
+    `inputs` are the inputs of train, dev and test by name. Only the number is given when there are no
+    examples: a share of nothing is no number.
+    """
+    pairs = dict.fromkeys((a.x, a.y) for a in augmented)
+    scores = [Score("aug_n", len(pairs))]
+    if not pairs:
+        return scores
+    correct = [consistent(x, y, interpret) for x, y in pairs]
+    scores.append(Score("aug_consistency", share(correct), len(correct)))
+    added = {x for x, _ in pairs}
+    for part, lines in inputs.items():
+        distinct = set(lines)
+        if distinct:
+            scores.append(Score(f"aug_overlap_{part}", len(distinct & added) / len(distinct), len(distinct)))
+    return scores
+
+
+def consistent(x: str, y: str, interpret: Callable[[str], str]) -> bool:
+    """Whether `y` is what `x` means; an input outside the language means nothing."""
+    try:
+        return interpret(x).split() == y.split()
+    except ValueError:
+        return False

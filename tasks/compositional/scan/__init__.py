@@ -1,0 +1,1 @@
+"""SCAN: navigation commands and the action sequences they stand for."""
