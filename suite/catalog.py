@@ -67,7 +67,7 @@ def load(where: str) -> Any:
         raise SuiteError(f"{where} cannot be loaded: {error}") from error
 
 
-def _collect(group: str, constant: str, kind: type) -> dict[str, Any]:
+def _collect(group: str, constant: str, kind: type[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for source, specs in _sources(group, constant):
         for spec in specs:

@@ -30,7 +30,9 @@ class Run:
     """One run of one cell: what was run, how it ended, what it cost and where it ran.
 
     Times are seconds, `started` is seconds since 1970 (UTC), `peak_mb` is the peak resident memory of the
-    process in MiB, `overhead_s` is the harness's own share of the wall time.
+    process in MiB, `overhead_s` is the harness's own share of the wall time. `modules` is JSON: each module
+    behind `code` with the first 12 digits of its hash. `reason` says why a cell was skipped, or that it was
+    resumed (its times then count the last leg only).
     """
 
     run: str

@@ -114,4 +114,5 @@ def _plain(value: Any, kind: Any) -> Any:
 
 def dump(instance: Any) -> dict[str, Any]:
     """Every field of a settings dataclass as plain JSON values."""
-    return {name: getattr(instance, name) for name in fields_of(type(instance))}
+    cls: type = type(instance)
+    return {name: getattr(instance, name) for name in fields_of(cls)}

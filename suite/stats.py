@@ -170,9 +170,10 @@ def _beats(samples: Sequence[np.ndarray], sign: float, level: float) -> np.ndarr
     n = np.array([len(s) for s in samples])
     mean = np.array([float(s.mean()) for s in samples])
     v = np.array([float(np.var(s, ddof=1)) for s in samples]) / n
+    share = v**2 / (n - 1)
     square = v[:, None] + v[None, :]
     with np.errstate(invalid="ignore", divide="ignore"):
-        df = np.floor(square**2 / (v**2 / (n - 1))[:, None].__add__((v**2 / (n - 1))[None, :]) + SAME)
+        df = np.floor(square**2 / (share[:, None] + share[None, :]) * (1 + SAME))
     df = np.where(np.isfinite(df), np.maximum(df, 1), 1).astype(int)
     critical = {int(d): t_quantile((1 + level) / 2, int(d)) for d in np.unique(df)}
     margin = np.vectorize(critical.__getitem__, otypes=[float])(df) * np.sqrt(square)
@@ -281,4 +282,5 @@ def _differences(a: Sequence[Any], b: Sequence[Any]) -> np.ndarray:
     x, y = _finite(a), _finite(b)
     if len(x) != len(y) or not len(x):
         raise ValueError(f"pairs are needed: {len(x)} and {len(y)} values were given")
-    return x - y
+    differences: np.ndarray = x - y
+    return differences

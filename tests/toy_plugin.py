@@ -32,8 +32,10 @@ class Toy(Task):
         numbers = range(self.size)
         answers = method.answer(numbers, ctx)
         right = [1.0 - abs(a - (1 - k % 2)) for k, a in zip(numbers, answers, strict=True)]
-        ctx.log_samples(Sample(k, r, str(k), str(a), str(1 - k % 2))
-                        for k, r, a in zip(numbers, right, answers, strict=True))
+        ctx.log_samples(
+            Sample(k, r, str(k), str(a), str(1 - k % 2))
+            for k, r, a in zip(numbers, right, answers, strict=True)
+        )
         yield Score("accuracy", sum(right) / self.size, self.size)
         yield Score("accuracy", sum(right[::2]) / len(right[::2]), len(right[::2]), "even")
         yield Score("errors", self.size - sum(right), self.size)
@@ -136,10 +138,16 @@ TASKS = [
     )
 ]
 METHODS = [
-    _method("toy-good", Good, "ceiling", presets={"small": {"rounds": 5}, "smoke": {"rounds": 1}},
-            needs={"small": Needs(0.1, 100)}, deviations="None: there is no paper."),
+    _method(
+        "toy-good",
+        Good,
+        "ceiling",
+        presets={"small": {"rounds": 5}, "smoke": {"rounds": 1}},
+        needs={"small": Needs(0.1, 100)},
+        deviations="None: there is no paper.",
+    ),
     _method("toy-bad", Bad, "null"),
-    _method("toy-coin", Coin, "null"),
+    _method("toy-coin", Coin),
     _method("toy-nan", NaN),
     _method("toy-raise", Raise),
     _method("toy-slow", Slow),

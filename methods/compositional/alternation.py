@@ -100,7 +100,9 @@ class Players:
         device = self.session.ctx.device
         pairs = [self.session.train[h] for h in hosts]
         rows = training.encode_pairs(pairs, self.session.vocabularies)
-        return training.collate(rows, device).source, self.actions.candidates[torch.from_numpy(hosts)].to(device)
+        return training.collate(rows, device).source, self.actions.candidates[torch.from_numpy(hosts)].to(
+            device
+        )
 
     @torch.no_grad()
     def _losses(self, hosts: Any, choices: Choices) -> Tensor:

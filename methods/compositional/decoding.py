@@ -46,7 +46,11 @@ def _rows(name: str, value: Tensor, rows: Tensor) -> Tensor:
 
 
 def translate(
-    model: Any, inputs: Sequence[str], vocabularies: tuple[Vocabulary, Vocabulary], limit: int, batch: int = 512
+    model: Any,
+    inputs: Sequence[str],
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    limit: int,
+    batch: int = 512,
 ) -> list[str]:
     """Outputs of `inputs` in their own order. `model` must be in evaluation mode."""
     source, target = vocabularies

@@ -45,7 +45,9 @@ class Lcs(Neural):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.draws < 2:
-            raise ValueError("draws must be at least 2: a single draw is its own baseline and teaches nothing")
+            raise ValueError(
+                "draws must be at least 2: a single draw is its own baseline and teaches nothing"
+            )
         if not 0 <= self.warm_up <= 1:
             raise ValueError(f"warm_up must lie in [0, 1], not {self.warm_up}")
 

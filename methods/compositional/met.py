@@ -46,9 +46,13 @@ class Met(Neural):
 
         def exclusive(model: nn.Module, batch: Batch, step: int) -> Tensor:
             rng = np.random.default_rng([seed, step])
-            mutated = torch.from_numpy(mutate(batch.source.cpu().numpy(), others, rng)).to(batch.source.device)
+            mutated = torch.from_numpy(mutate(batch.source.cpu().numpy(), others, rng)).to(
+                batch.source.device
+            )
             fit = batch_nll(model(batch.source, batch.target), batch.target)
-            return fit + self.strength * exclusion(model(mutated, batch.target), batch.target, self.probability)
+            return fit + self.strength * exclusion(
+                model(mutated, batch.target), batch.target, self.probability
+            )
 
         return exclusive
 

@@ -170,9 +170,7 @@ class Neural(Learner):
         return FittedNeural(self, model.eval(), vocabularies, facts["max_output"])
 
 
-def _vocabularies(
-    train: Sequence[Example], augmented: Sequence[Augmented]
-) -> tuple[Vocabulary, Vocabulary]:
+def _vocabularies(train: Sequence[Example], augmented: Sequence[Augmented]) -> tuple[Vocabulary, Vocabulary]:
     """Vocabularies of everything that is trained on."""
     from methods.compositional.vocabulary import Vocabulary
 
@@ -204,7 +202,9 @@ class FittedNeural(Fitted):
         """Weights as safetensors, vocabularies as JSON."""
         from safetensors.torch import save_file
 
-        save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / "parser.safetensors")
+        save_file(
+            {k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / "parser.safetensors"
+        )
         source, target = self.vocabularies
         facts = {"source": source.tokens, "target": target.tokens, "max_output": self.max_output}
         (folder / "parser.json").write_text(json.dumps(facts))

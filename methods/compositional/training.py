@@ -69,7 +69,9 @@ def collate(rows: Sequence[tuple[list[int], list[int]]], device: str) -> Batch:
     return Batch(*sides)
 
 
-def schedule(sizes: tuple[int, int], recipe: Recipe, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def schedule(
+    sizes: tuple[int, int], recipe: Recipe, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Which example each place of each batch holds: (steps, batch) indices into train followed by augmented.
 
     A place holds an augmented example with probability `aug_ratio` (none if there are none). Drawn as a
@@ -190,7 +192,9 @@ def steps(recipe: Recipe, progress: Progress, ctx: Context) -> Iterator[int]:
     ctx.report("training", recipe.steps, recipe.steps)
 
 
-def train(model: nn.Module, batches: Callable[[int], Batch], recipe: Recipe, ctx: Context, loss: Loss) -> None:
+def train(
+    model: nn.Module, batches: Callable[[int], Batch], recipe: Recipe, ctx: Context, loss: Loss
+) -> None:
     """Train `model` in place on `batches(step)` by `loss`; the model ends in evaluation mode."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=recipe.lr)

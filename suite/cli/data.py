@@ -9,17 +9,21 @@ import click
 from click.shell_completion import CompletionItem
 
 from suite.cli.output import format_option, quiet_option, table
-from suite.data import resolve as resolving
+from suite.data import files
 from suite.data.registry import Entry, File, entries, entry, select
 
 
-class DataName(click.ParamType):
+class DataName(click.ParamType[str]):
     """A data set or one of its files, completed by the shell."""
 
     name = "data"
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        names = [e.name for e in entries().values()] + [f"{e.name}/{f.name}" for e in entries().values() for f in e.files]
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = [e.name for e in entries().values()] + [
+            f"{e.name}/{f.name}" for e in entries().values() for f in e.files
+        ]
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -42,7 +46,9 @@ def list_(name: str | None, fmt: str) -> None:
     """List the data sets, or the files of one with what is known of them."""
     if name is None:
         rows = [_summary(e) for e in entries().values()]
-        click.echo(table(rows, ("data", "files", "at_hand", "licence", "hub", "source", "summary"), fmt), nl=False)
+        click.echo(
+            table(rows, ("data", "files", "at_hand", "licence", "hub", "source", "summary"), fmt), nl=False
+        )
         return
     owner = entry(name.partition("/")[0])
     if fmt == "text":
@@ -53,14 +59,26 @@ def list_(name: str | None, fmt: str) -> None:
 
 
 def _summary(owner: Entry) -> dict[str, Any]:
-    at_hand = sum(resolving.locate(owner, file) is not None for file in owner.files)
-    return {"data": owner.name, "files": len(owner.files), "at_hand": at_hand, "licence": owner.licence,
-            "hub": owner.hub, "source": owner.source, "summary": owner.summary}
+    at_hand = sum(files.locate(owner, file) is not None for file in owner.files)
+    return {
+        "data": owner.name,
+        "files": len(owner.files),
+        "at_hand": at_hand,
+        "licence": owner.licence,
+        "hub": owner.hub,
+        "source": owner.source,
+        "summary": owner.summary,
+    }
 
 
 def _file(owner: Entry, file: File) -> dict[str, Any]:
-    return {"file": f"{owner.name}/{file.name}", "bytes": file.bytes, "sha256": file.sha256,
-            "at_hand": resolving.locate(owner, file) is not None, "address": file.address}
+    return {
+        "file": f"{owner.name}/{file.name}",
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "at_hand": files.locate(owner, file) is not None,
+        "address": file.address,
+    }
 
 
 @command.command()
@@ -70,8 +88,10 @@ def check(names: tuple[str, ...], fmt: str) -> int:
     """Compare files at hand with their checksums; exit code 1 when one is damaged."""
     rows = []
     for owner, file in _selected(names):
-        state, path = resolving.state(owner, file)
-        rows.append({"file": f"{owner.name}/{file.name}", "state": state, "path": str(path) if path else None})
+        state, path = files.state(owner, file)
+        rows.append(
+            {"file": f"{owner.name}/{file.name}", "state": state, "path": str(path) if path else None}
+        )
     click.echo(table(rows, ("file", "state", "path"), fmt), nl=False)
     return int(any(row["state"] == "damaged" for row in rows))
 
@@ -80,7 +100,7 @@ def check(names: tuple[str, ...], fmt: str) -> int:
 @click.argument("name", type=DATA)
 def path(name: str) -> None:
     """Print where a checked file is; exit code 2 when it is not at hand."""
-    click.echo(str(resolving.resolve(name)))
+    click.echo(str(files.resolve(name)))
 
 
 @command.command()
@@ -92,7 +112,7 @@ def get(names: tuple[str, ...], quiet: bool) -> None:
 
     for owner, file in _selected(names):
         title = f"{owner.name}/{file.name}"
-        if file.sha256 is None and title not in names and resolving.locate(owner, file) is None:
+        if file.sha256 is None and title not in names and files.locate(owner, file) is None:
             click.echo(f"left out: {title}: no checksum is known, so a download cannot be checked", err=True)
             continue
         with _Bar(title, quiet) as bar:

@@ -29,7 +29,7 @@ def command(what: str | None, family: str | None, fmt: str) -> None:
 
     tasks, methods = list(catalog.tasks().values()), list(catalog.methods().values())
     if family is not None:
-        families = {spec.family for spec in (*tasks, *methods)}
+        families = {t.family for t in tasks} | {m.family for m in methods}
         if family not in families:
             raise unknown("family", family, families, "suite list families")
         tasks = [t for t in tasks if t.family == family]
@@ -59,7 +59,7 @@ def _rows(what: str | None, tasks: list[TaskSpec], methods: list[MethodSpec]) ->
 
 
 def _families(tasks: list[TaskSpec], methods: list[MethodSpec]) -> list[Mapping[str, Any]]:
-    names = sorted({spec.family for spec in (*tasks, *methods)})
+    names = sorted({t.family for t in tasks} | {m.family for m in methods})
     return [
         {
             "family": name,

@@ -13,14 +13,16 @@ FORMATS = ("text", "csv", "json", "markdown")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Name(click.ParamType):
+class Name(click.ParamType[str]):
     """A name of the catalogue, completed by the shell; the verb itself says when it is unknown."""
 
     def __init__(self, *kinds: str) -> None:
         self.kinds = kinds
         self.name = " or ".join(kinds)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in sorted(known(*self.kinds)) if name.startswith(incomplete)]
 
 
@@ -37,7 +39,8 @@ def known(*kinds: str) -> set[str]:
     if "method" in kinds:
         names |= set(catalog.methods())
     if "family" in kinds:
-        names |= {spec.family for spec in (*catalog.tasks().values(), *catalog.methods().values())}
+        names |= {task.family for task in catalog.tasks().values()}
+        names |= {method.family for method in catalog.methods().values()}
     return names
 
 
@@ -64,7 +67,12 @@ def format_option(function: F) -> F:
 def json_option(function: F) -> F:
     """--format text|json for verbs whose answer is no table."""
     return click.option(
-        "--format", "fmt", type=click.Choice(("text", "json")), default="text", show_default=True, help="How to print."
+        "--format",
+        "fmt",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        help="How to print.",
     )(function)
 
 
@@ -96,12 +104,15 @@ def to_json(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value for the eye: four digits after the point below 1,000, thousands set off above."""
+    """A value for the eye: four digits after the point below 1,000, thousands set off above.
+
+    A subclass of float shows as its own `str` says.
+    """
     if value is None or value != value:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
+    if type(value) is float:
         if value in (float("inf"), float("-inf")) or 0 < abs(value) < 0.00005:
             return f"{value:.2g}"
         return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4f}"
@@ -110,7 +121,7 @@ def shown(value: Any) -> str:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
-        return value if value - value == 0 else None
+        return float(value) if value - value == 0 else None
     if isinstance(value, Mapping):
         return {str(k): _finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -143,9 +154,7 @@ def _text(cells: Sequence[Sequence[str]], columns: Sequence[str], right: Sequenc
     widths = [max([len(c), *(len(row[k]) for row in cells)]) for k, c in enumerate(columns)]
     lines = []
     for row in [columns, *cells]:
-        parts = (
-            v.rjust(w) if r else v.ljust(w) for v, w, r in zip(row, widths, right, strict=True)
-        )
+        parts = (v.rjust(w) if r else v.ljust(w) for v, w, r in zip(row, widths, right, strict=True))
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines) + "\n"
 

@@ -127,7 +127,11 @@ def _fields(spec: TaskSpec | MethodSpec) -> list[Facts]:
     defaults = {f.name: f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING}
     rows = []
     for name, kind in fields_of(cls).items():
-        row: Facts = {"field": name, "type": spelled(kind), "default": spec.params.get(name, defaults.get(name))}
+        row: Facts = {
+            "field": name,
+            "type": spelled(kind),
+            "default": spec.params.get(name, defaults.get(name)),
+        }
         for profile in ("small", "smoke"):
             row[profile] = spec.presets.get(profile, {}).get(name, row["default"])
         rows.append(row)
@@ -135,7 +139,9 @@ def _fields(spec: TaskSpec | MethodSpec) -> list[Facts]:
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    lines = [f"{facts['name']}: a {facts['kind']}" + (f" of family {facts['family']}" if "family" in facts else "")]
+    lines = [
+        f"{facts['name']}: a {facts['kind']}" + (f" of family {facts['family']}" if "family" in facts else "")
+    ]
     for label, value in facts.items():
         if label in ("name", "kind", "family") or value in (None, "", [], {}):
             continue
@@ -149,13 +155,19 @@ def _part(label: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return "\n".join([f"{label}:", *(f"  {k}: {shown(v)}" for k, v in value.items())])
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
-        return "\n".join([f"{label}:", *(f"  {line}" for line in table(_spelled(value), list(value[0])).splitlines())])
+        return "\n".join(
+            [f"{label}:", *(f"  {line}" for line in table(_spelled(value), list(value[0])).splitlines())]
+        )
     if isinstance(value, list):
         return f"{label}: {', '.join(map(str, value))}"
     return f"{label}: {shown(value)}"
 
 
 def _spelled(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Settings as `--set` takes them: 0.001, not the rounded 0.0010 of a score."""
+    """Settings as `--set` takes them: 0.001 and true, not the 0.0010 and yes of a score table."""
     exact = {"default", "small", "smoke"}
-    return [{k: repr(v) if k in exact and isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    return [{k: _setting(v) if k in exact else v for k, v in row.items()} for row in rows]
+
+
+def _setting(value: Any) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from suite.data.files import BLOCK, cache_dir, check, content_sha256, locate
 from suite.data.registry import Entry, File, no_checksum
-from suite.data.resolve import BLOCK, cache_dir, check, content_sha256, locate
 from suite.errors import DataError
 
 TIMEOUT_S = 30
@@ -46,12 +46,14 @@ def fetch(entry: Entry, file: File, progress: Progress = lambda done, total: Non
         download(file.address, part, progress)
         _place(entry, file, part, target)
     except OSError as error:
-        raise DataError(f"{target} cannot be written: {error}; set SUITE_CACHE to a folder that can") from None
+        raise DataError(
+            f"{target} cannot be written: {error}; set SUITE_CACHE to a folder that can"
+        ) from None
     return target
 
 
 def download(address: str, part: Path, progress: Progress) -> None:
-    """Fill `part` with what is at `address`, going on where it ends; a marker beside it says when it is whole."""
+    """Fill `part` with what is at `address`, going on where it ends; a marker beside it says it is whole."""
     whole = part.with_suffix(".whole")
     if whole.exists() and part.exists():
         return
@@ -69,8 +71,8 @@ def download(address: str, part: Path, progress: Progress) -> None:
             reason = getattr(error, "reason", error)
             if attempt + 1 == TRIES:
                 raise DataError(
-                    f"{address} cannot be downloaded: {reason}; run the command again to go on, or put the files "
-                    "into the folder SUITE_DATA_DIR"
+                    f"{address} cannot be downloaded: {reason}; run the command again to go on, or put the "
+                    "files into the folder SUITE_DATA_DIR"
                 ) from None
 
 
@@ -114,8 +116,10 @@ def _receive(address: str, part: Path, progress: Progress) -> None:
 
 
 def _place(entry: Entry, file: File, part: Path, target: Path) -> None:
-    """Check the content and rename it into place; what is wrong is thrown away, so the next try starts anew."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".get-", suffix=".gz" if target.suffix == ".gz" else "")
+    """Check the content and rename it into place; wrong content is thrown away, the next try starts anew."""
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=".get-", suffix=".gz" if target.suffix == ".gz" else ""
+    )
     os.close(handle)
     temporary = Path(name)
     try:
@@ -126,8 +130,8 @@ def _place(entry: Entry, file: File, part: Path, target: Path) -> None:
             _forget(part)
             raise DataError(
                 f"{file.address} gives another content than {entry.name}/{file.name} should have (SHA-256 "
-                f"{found[:12]}..., expected {(file.sha256 or '')[:12]}...); the source has changed or the download "
-                "is damaged: nothing was kept"
+                f"{found[:12]}..., expected {(file.sha256 or '')[:12]}...); the source has changed or the "
+                "download is damaged: nothing was kept"
             )
         os.replace(temporary, target)
     finally:

@@ -1,4 +1,4 @@
-"""What a data set is to the suite: its files, where they come from, under which licence, with which checksum."""
+"""What a data set is to the suite: its files, their sources and checksums, and its licence."""
 
 from __future__ import annotations
 
@@ -50,7 +50,12 @@ class Entry:
         for file in self.files:
             if file.name == name:
                 return file
-        raise unknown(f"file of data set {self.name}", name, [f.name for f in self.files], f"suite data list {self.name}")
+        raise unknown(
+            f"file of data set {self.name}",
+            name,
+            [f.name for f in self.files],
+            f"suite data list {self.name}",
+        )
 
 
 @cache
@@ -84,6 +89,7 @@ def digest(pairs: Iterable[tuple[str, str]]) -> str:
 def no_checksum(owner: Entry, file: File) -> DataError:
     """The refusal to download what cannot be checked."""
     return DataError(
-        f"{owner.name}/{file.name}: no checksum is known for it, so a download cannot be checked; take the file "
-        f"from {file.address} yourself and put it at {owner.name}/{file.name} in the folder SUITE_DATA_DIR"
+        f"{owner.name}/{file.name}: no checksum is known for it, so a download cannot be checked; take the "
+        f"file from {file.address} yourself and put it at {owner.name}/{file.name} in the folder "
+        "SUITE_DATA_DIR"
     )

@@ -53,8 +53,8 @@ def _filler(k: int, lines: str, fillers: str) -> TaskSpec:
 
 def _template(name: str, split: str, template: str) -> TaskSpec:
     rule = (
-        f"Train: the 15,225 commands without '{template}'. Test: the 4,476 commands in which walk, look, run or "
-        f"jump fills it. {TURN}"
+        f"Train: the 15,225 commands without '{template}'. Test: the 4,476 commands in which walk, look, run "
+        f"or jump fills it. {TURN}"
     )
     return _scan(name, split, TEMPLATE, f"SCAN: the template '{template}' is new at test", rule)
 
@@ -107,8 +107,8 @@ TASKS = [
         "jump_around_right",
         TEMPLATE,
         "SCAN: 'jump around right' is new, other verbs with 'around right' are known",
-        "Train: the 18,528 commands with neither 'jump around right' nor 'turn around right'. Test: the 1,173 "
-        f"commands with 'jump around right'. {TURN}",
+        "Train: the 18,528 commands with neither 'jump around right' nor 'turn around right'. Test: the "
+        f"1,173 commands with 'jump around right'. {TURN}",
     ),
     _filler(0, "15,225", "no word"),
     _filler(1, "16,290", "'look'"),

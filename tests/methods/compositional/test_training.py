@@ -146,7 +146,11 @@ def test_augmented_examples_extend_the_vocabulary_and_are_reported() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
-    [("steps", 0, "steps must be at least 1"), ("dropout", 1.5, "dropout must lie in"), ("lr", 0.0, "positive")],
+    [
+        ("steps", 0, "steps must be at least 1"),
+        ("dropout", 1.5, "dropout must lie in"),
+        ("lr", 0.0, "positive"),
+    ],
 )
 def test_impossible_settings_are_refused(field: str, value: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -56,7 +56,7 @@ def resolve(name: str) -> Path:
     pairs = select(name)
     if "/" not in name:
         raise DataError(f"'{name}' is a data set; name one of its files, as in {name}/{pairs[0][1].name}")
-    (entry, file), = pairs
+    ((entry, file),) = pairs
     path = locate(entry, file)
     if path is None:
         raise missing(entry, file)
@@ -69,7 +69,9 @@ def missing(entry: Entry, file: File) -> DataError:
     folder = data_dir()
     looked = f"{folder / entry.name} and the cache" if folder else "the cache (SUITE_DATA_DIR is not set)"
     if file.sha256 is None:
-        help_line = f"put it at {entry.name}/{file.name} in the folder SUITE_DATA_DIR (it is in {file.address})"
+        help_line = (
+            f"put it at {entry.name}/{file.name} in the folder SUITE_DATA_DIR (it is in {file.address})"
+        )
     else:
         help_line = f"get it with `suite data get {entry.name}`"
     return DataError(f"{entry.name}/{file.name} is not in {looked}; {help_line}")
@@ -82,8 +84,9 @@ def check(entry: Entry, file: File, path: Path) -> None:
     found = content_sha256(path)
     if found != file.sha256:
         raise DataError(
-            f"{path} has another checksum than {entry.name}/{file.name} (SHA-256 of its content {found[:12]}..., "
-            f"expected {file.sha256[:12]}...); remove it and run `suite data get {entry.name}`"
+            f"{path} has another checksum than {entry.name}/{file.name} (SHA-256 of its content "
+            f"{found[:12]}..., expected {file.sha256[:12]}...); remove it and run "
+            f"`suite data get {entry.name}`"
         )
 
 
@@ -122,7 +125,9 @@ def content_sha256(path: Path) -> str:
         status = path.stat()
         return _content_sha256(path, status.st_mtime_ns, status.st_size)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error or type(error).__name__}; remove it and get it again") from None
+        raise DataError(
+            f"{path} cannot be read: {error or type(error).__name__}; remove it and get it again"
+        ) from None
 
 
 @cache

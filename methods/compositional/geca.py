@@ -1,0 +1,250 @@
+"""GECA: good-enough compositional augmentation (Andreas 2020, arXiv 1904.09545)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from methods.compositional.neural import Neural
+from suite.api import Context
+from tasks.compositional.contract import Augmented, Example, Problem
+
+Tokens = tuple[str, ...]
+Arguments = tuple[Tokens, ...]
+"""The fragments that fill a template's slots, in slot order."""
+BREAK = "##"
+SLOTS = tuple(f"WUG{k}" for k in range(10))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as a template, and how much is made of one.
+
+    slots: fragments that are taken out of an example, at most. size: tokens of a fragment, at most.
+    length: examples of that many tokens (input, separator, output) or more give no template.
+    variants: new fillings of one template, at most. adjacency: neighbours of a template that are looked
+    at for each of its own fillings, at most.
+    """
+
+    slots: int = 2
+    size: int = 1
+    length: int = 40
+    variants: int = 2
+    adjacency: int = 1000
+
+
+@dataclass(frozen=True)
+class Geca(Neural):
+    """A parser trained on a mix of the training lines and recombined fragments of them.
+
+    A template is an example without some fragments, which are taken out of input and output wherever they
+    occur. Two templates that share a filling are neighbours, and a template takes over the fillings of a
+    neighbour that has several. The defaults are the released settings for SCAN.
+
+    Different from the release: templates are visited in a random order until `n` examples are made (there:
+    in the order of a hash table); one that has all its slots in the input or all in the output is dropped
+    at once (there: it may be a neighbour, though it never makes an example); and `adjacency` limits the
+    neighbours (there: the limit has no effect on SCAN). All 4,800 steps use the released aug_ratio.
+
+    wug_count, wug_size, max_length, variants, adjacency: see `Limits`. n: new examples, at most.
+    """
+
+    aug_ratio: float = 0.3
+    dedup: bool = True
+    wug_count: int = 2
+    wug_size: int = 1
+    max_length: int = 40
+    variants: int = 2
+    adjacency: int = 1000
+    n: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("wug_count", "wug_size", "max_length", "variants", "adjacency", "n"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.wug_count > len(SLOTS):
+            raise ValueError(f"wug_count must be at most {len(SLOTS)}, not {self.wug_count}")
+
+    def augment(self, problem: Problem, ctx: Context) -> list[Augmented]:
+        """At most `n` recombinations whose input and output are both unseen."""
+        limits = Limits(self.wug_count, self.wug_size, self.max_length, self.variants, self.adjacency)
+        return recombine(problem.train, self.n, limits, ctx.rng("geca"))
+
+
+@dataclass
+class Index:
+    """The templates of a training set and their fillings, each with the first line that shows it."""
+
+    fillings: dict[Tokens, dict[Arguments, int]] = field(default_factory=lambda: defaultdict(dict))
+    templates: dict[Arguments, list[Tokens]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, line: int, example: Example, limits: Limits) -> None:
+        """Take up all templates of a training line."""
+        for template, arguments in generalisations(joined(example), limits):
+            if arguments not in self.fillings[template]:
+                self.fillings[template][arguments] = line
+                self.templates[arguments].append(template)
+
+
+def recombine(train: Sequence[Example], n: int, limits: Limits, rng: np.random.Generator) -> list[Augmented]:
+    """At most `n` new examples, each a template of one training line with a neighbour's filling."""
+    index = Index()
+    for example, line in first_lines(train).items():
+        index.add(line, example, limits)
+    # Only a template with several fillings has something to hand on.
+    rich = {
+        arguments: [t for t in templates if len(index.fillings[t]) > 1]
+        for arguments, templates in index.templates.items()
+    }
+    seen_x, seen_y = {e.x for e in train}, {e.y for e in train}
+    made: dict[Example, Augmented] = {}
+    templates = list(index.fillings)
+    for place in rng.permutation(len(templates)):
+        template = templates[place]
+        own = index.fillings[template]
+        for arguments in _draw(_offers(template, index, rich, limits, rng), limits.variants, rng):
+            new = split(fill(template, arguments))
+            if new.x not in seen_x and new.y not in seen_y and new not in made:
+                old, host = next(iter(own.items()))
+                made[new] = Augmented(new.x, new.y, host, describe(old, arguments))
+            if len(made) == n:
+                return list(made.values())
+    return list(made.values())
+
+
+def generalisations(tokens: Tokens, limits: Limits) -> Iterator[tuple[Tokens, Arguments]]:
+    """The templates of "x ## y" that have slots in x and in y, each with the fragments it leaves out.
+
+    Fragments of one template have no token in common. Slots are numbered in the order in which the
+    fragments are taken out, left to right.
+    """
+    if len(tokens) < limits.length:
+        yield from _generalise(tokens, (), 0, limits)
+
+
+def joined(example: Example) -> Tokens:
+    """The example as one sequence, x ## y."""
+    return (*example.x.split(), BREAK, *example.y.split())
+
+
+def split(tokens: Tokens) -> Example:
+    """The example of which `tokens` is the joined sequence."""
+    middle = tokens.index(BREAK)
+    return Example(" ".join(tokens[:middle]), " ".join(tokens[middle + 1 :]))
+
+
+def fill(template: Tokens, arguments: Arguments) -> Tokens:
+    """The template with each slot replaced by its argument."""
+    by_slot = dict(zip(SLOTS, arguments, strict=False))
+    return tuple(word for token in template for word in by_slot.get(token, (token,)))
+
+
+def take_out(tokens: Tokens, fragment: Tokens, slot: str) -> Tokens:
+    """`tokens` with every occurrence of `fragment`, found from left to right, replaced by `slot`."""
+    out: list[str] = []
+    place, size = 0, len(fragment)
+    while place < len(tokens):
+        found = tokens[place : place + size] == fragment
+        out.append(slot if found else tokens[place])
+        place += size if found else 1
+    return tuple(out)
+
+
+def first_lines(train: Sequence[Example]) -> dict[Example, int]:
+    """The distinct examples in order, each with the line where it is first."""
+    lines: dict[Example, int] = {}
+    for line, example in enumerate(train):
+        lines.setdefault(Example(*example), line)
+    return lines
+
+
+def describe(old: Arguments, new: Arguments) -> str:
+    """The recombination in words: "walk -> jump; I_WALK -> I_JUMP"."""
+    return "; ".join(f"{' '.join(a)} -> {' '.join(b)}" for a, b in zip(old, new, strict=True))
+
+
+def replay(train: Sequence[Example], augmented: Augmented) -> Example:
+    """The example again, from its host line and its description."""
+    pairs = [tuple(side.split()) for step in augmented.how.split("; ") for side in step.split(" -> ")]
+    tokens = joined(train[augmented.host])
+    for slot, fragment in zip(SLOTS, pairs[::2], strict=False):
+        tokens = take_out(tokens, fragment, slot)
+    return split(fill(tokens, tuple(pairs[1::2])))
+
+
+def _generalise(
+    tokens: Tokens, used: Arguments, begin: int, limits: Limits
+) -> Iterator[tuple[Tokens, Arguments]]:
+    """Templates with one fragment more than `used`, found from `begin` on, and those with still more."""
+    slot, last = SLOTS[len(used)], len(used) + 1 == limits.slots
+    middle = tokens.index(BREAK)
+    taken = {BREAK, *SLOTS[: len(used)]}.union(*used)
+    slots_in_x = not taken.isdisjoint(tokens[:middle])
+    slots_in_y = not taken.isdisjoint(tokens[middle + 1 :])
+    for fragment, (start, in_x, in_y) in _fragments(tokens, taken, begin, limits.size).items():
+        complete = (slots_in_x or in_x) and (slots_in_y or in_y)
+        if last and not complete:
+            continue
+        template, arguments = take_out(tokens, fragment, slot), (*used, fragment)
+        if complete:
+            yield template, arguments
+        if not last:
+            yield from _generalise(template, arguments, start + 1, limits)
+
+
+def _fragments(
+    tokens: Tokens, taken: set[str], begin: int, size: int
+) -> dict[Tokens, tuple[int, bool, bool]]:
+    """Fragments without a token of `taken`: first place from `begin` on, and whether x and y have them.
+
+    A later place of the same fragment gives the same template and fewer ways on, so the first is enough.
+    """
+    middle = tokens.index(BREAK)
+    found: dict[Tokens, tuple[int, bool, bool]] = {}
+    sides: dict[Tokens, tuple[bool, bool]] = {}
+    for width in range(1, size + 1):
+        for start in range(len(tokens) + 1 - width):
+            fragment = tokens[start : start + width]
+            if not taken.isdisjoint(fragment):
+                continue
+            in_x, in_y = sides.get(fragment, (False, False))
+            sides[fragment] = (in_x or start < middle, in_y or start > middle)
+            if start >= begin:
+                found.setdefault(fragment, (start, False, False))
+    return {fragment: (start, *sides[fragment]) for fragment, (start, _, _) in found.items()}
+
+
+def _offers(
+    template: Tokens,
+    index: Index,
+    rich: dict[Arguments, list[Tokens]],
+    limits: Limits,
+    rng: np.random.Generator,
+) -> list[Arguments]:
+    """Fillings that neighbours offer to a template, one entry for each offer.
+
+    A filling is left out if the template has it, or if it shares a fragment with each one that it has.
+    """
+    own = index.fillings[template]
+    neighbours = {t: None for a in own for t in _draw(rich[a], limits.adjacency, rng) if t != template}
+    sets = [frozenset(a) for a in own]
+    good: dict[Arguments, bool] = {}
+    offers = []
+    for neighbour in neighbours:
+        for arguments in index.fillings[neighbour]:
+            if arguments not in good:
+                good[arguments] = arguments not in own and any(s.isdisjoint(arguments) for s in sets)
+            if good[arguments]:
+                offers.append(arguments)
+    return offers
+
+
+def _draw(items: Sequence, n: int, rng: np.random.Generator) -> list:
+    """At most `n` of the items without replacement; all of them, in order, when they are no more."""
+    if len(items) <= n:
+        return list(items)
+    return [items[k] for k in rng.choice(len(items), n, replace=False)]

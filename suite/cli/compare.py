@@ -1,0 +1,191 @@
+"""`suite compare A B`: two methods over the tasks that both ran, paired by seed and by test example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from suite.cli import stored
+from suite.cli.output import METHOD, TASK, format_option, results_option, shown, table
+from suite.errors import Incomplete, UsageError
+
+if TYPE_CHECKING:
+    from leaderboard.aggregate import Entry, Table
+    from suite.store import Store
+
+COLUMNS = (
+    *("task", "profile", "metric", "a", "a_mean", "a_low", "a_high", "b", "b_mean", "b_low", "b_high"),
+    *("difference", "low", "high", "p", "seeds", "a_wins", "b_wins", "ties", "note"),
+)
+
+
+@click.command()
+@click.argument("a", type=METHOD)
+@click.argument("b", type=METHOD)
+@click.option("--task", "tasks", multiple=True, type=TASK, help="Only this task; may be repeated.")
+@click.option("--profile", default="small", show_default=True, help="Only this profile.")
+@click.option("--metric", help="This metric instead of each task's primary one.")
+@results_option
+@format_option
+def command(
+    a: str, b: str, tasks: tuple[str, ...], profile: str, metric: str | None, results: Path, fmt: str
+) -> None:
+    """Compare two methods, paired by seed.
+
+    Per task over the seeds that both have: both means, the difference A - B with its 95 % interval, the
+    p value of the paired sign-flip test, and on how many logged test examples each of them was better.
+    """
+    if a == b:
+        raise UsageError(f"'{a}' cannot be compared with itself; name two methods")
+    store = stored.open_store(results)
+    rows = compare(store, a, b, stored.parse_where((), task=tasks, profile=(profile,)), metric)
+    stored.warn_of_problems(store)
+    if fmt in ("csv", "json"):
+        click.echo(table(rows, COLUMNS, fmt), nl=False)
+        return
+    click.echo(table([_short(row) for row in rows], _headings(a, b), fmt), nl=False)
+    for row in rows:
+        if row["note"]:
+            click.echo(f"note: {row['task']}: {row['note']}", err=True)
+
+
+def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | None) -> list[dict[str, Any]]:
+    """One row a task that both methods ran; Incomplete where there is none."""
+    stored.refuse_unknown(store, where.get("task", ()), (a, b))
+    _one_family(a, b)
+    board = stored.board(store, {**where, "method": (a, b)})
+    rows = []
+    for part in board.tables:
+        pair = [_entry(part, name) for name in (a, b)]
+        if pair[0] is not None and pair[1] is not None:
+            rows.append(_row(store, part, pair[0], pair[1], metric or part.primary))
+    if not any(row["seeds"] for row in rows):
+        have = {name: [t.task for t in board.tables if _finished(t, name)] for name in (a, b)}
+        said = "; ".join(f"{name} has {', '.join(tasks) or 'none'}" for name, tasks in have.items())
+        raise Incomplete(
+            f"no task has a seed that both methods finished in profile {where['profile'][0]} ({said}); "
+            f"`suite run --method {a if not have[a] else b} --task TASK` adds them"
+        )
+    return rows
+
+
+def _one_family(a: str, b: str) -> None:
+    from suite import catalog
+
+    families = [catalog.methods()[name].family for name in (a, b) if name in catalog.methods()]
+    if len(set(families)) > 1:
+        raise UsageError(
+            f"'{a}' is of family {families[0]} and '{b}' of family {families[1]}: no task has both"
+        )
+
+
+def _entry(part: Table, method: str) -> Entry | None:
+    """The method as it comes: without overrides if there is such an entry, else with the first."""
+    entries = [entry for entry in part.entries if entry.cell["method"] == method]
+    return min(entries, key=stored.overrides, default=None)
+
+
+def _finished(part: Table, method: str) -> bool:
+    entry = _entry(part, method)
+    return entry is not None and bool(entry.per_seed())
+
+
+def _row(store: Store, part: Table, a: Entry, b: Entry, metric: str) -> dict[str, Any]:
+    from suite.stats import mean_interval, permutation_test
+
+    of_a, of_b = a.per_seed(metric), b.per_seed(metric)
+    seeds = sorted(of_a.keys() & of_b.keys())
+    x, y = [of_a[s] for s in seeds], [of_b[s] for s in seeds]
+    gaps = [u - v for u, v in zip(x, y, strict=True)]
+
+    def facts(name: str, values: list[float]) -> dict[str, Any]:
+        interval = mean_interval(values) if values else None
+        mean = sum(values) / len(values) if values else None
+        ends = (interval.low, interval.high) if interval else (None, None)
+        keys = (f"{name}mean" if name else "difference", f"{name}low", f"{name}high")
+        return {k: stored.in_unit(v, part.spec, metric) for k, v in zip(keys, (mean, *ends), strict=True)}
+
+    return {
+        "task": part.task,
+        "profile": part.profile,
+        "metric": metric,
+        "a": a.cell["method"],
+        "b": b.cell["method"],
+        **facts("a_", x),
+        **facts("b_", y),
+        **facts("", gaps),
+        "p": permutation_test(x, y) if len(seeds) > 1 else None,
+        "seeds": len(seeds),
+        **_examples(store, a, b, seeds),
+        "note": "; ".join(_notes(a, b, metric)),
+    }
+
+
+def _notes(a: Entry, b: Entry, metric: str) -> list[str]:
+    """What a reader must know before believing the difference."""
+    notes = []
+    seeds = [sorted(e.per_seed(metric)) for e in (a, b)]
+    if seeds[0] != seeds[1]:
+        said = [f"{e.cell['method']} has {_listed(s)}" for e, s in zip((a, b), seeds, strict=True)]
+        notes.append(f"seeds differ, only shared ones count ({'; '.join(said)})")
+    if any(a.cell[column] != b.cell[column] for column in ("task_settings", "data_fingerprint")):
+        notes.append("the two ran with other task settings or data and cannot be compared as they are")
+    for entry in (a, b):
+        ended = [f"{count} {status}" for status, count in entry.statuses.items() if status != "ok"]
+        if ended:
+            notes.append(f"seeds of {entry.cell['method']} without a score: {', '.join(ended)}")
+    notes += [f"{e.cell['method']} with {stored.overrides(e)}" for e in (a, b) if stored.overrides(e)]
+    return notes
+
+
+def _listed(seeds: list[int]) -> str:
+    return ", ".join(map(str, seeds)) or "none"
+
+
+def _examples(store: Store, a: Entry, b: Entry, seeds: list[int]) -> dict[str, int | None]:
+    """Over shared seeds and logged examples: how often only one of the two is better, and how often none."""
+    runs = [{run["seed"]: run["run"] for run in e.runs if run["seed"] in seeds} for e in (a, b)]
+    wanted = [run for of_seed in runs for run in of_seed.values()]
+    rows = store.samples(wanted).select(["run", "index", "correct"]).to_pylist() if wanted else []
+    correct: dict[str, dict[int, float]] = {}
+    for row in rows:
+        correct.setdefault(row["run"], {})[row["index"]] = row["correct"]
+    counts = {"a_wins": 0, "b_wins": 0, "ties": 0}
+    for seed in seeds:
+        _count(counts, *(correct.get(of_seed[seed], {}) for of_seed in runs))
+    return dict(counts) if any(counts.values()) else dict.fromkeys(counts)
+
+
+def _count(counts: dict[str, int], of_a: Mapping[int, float], of_b: Mapping[int, float]) -> None:
+    for index in of_a.keys() & of_b.keys():
+        gap = of_a[index] - of_b[index]
+        counts["ties" if gap == 0 else "a_wins" if gap > 0 else "b_wins"] += 1
+
+
+def _headings(a: str, b: str) -> tuple[str, ...]:
+    return ("task", "metric", a, b, "difference", "p", "seeds", "A wins", "B wins")
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for the eye: a mean with its interval in one column."""
+
+    def ends(prefix: str, mean: str) -> str | None:
+        if row[mean] is None:
+            return None
+        low, high = row[f"{prefix}low"], row[f"{prefix}high"]
+        return shown(row[mean]) + (f" [{shown(low)}, {shown(high)}]" if low is not None else "")
+
+    return {
+        "task": row["task"],
+        "metric": row["metric"],
+        row["a"]: ends("a_", "a_mean"),
+        row["b"]: ends("b_", "b_mean"),
+        "difference": ends("", "difference"),
+        "p": row["p"],
+        "seeds": row["seeds"],
+        "A wins": row["a_wins"],
+        "B wins": row["b_wins"],
+    }

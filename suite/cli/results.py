@@ -1,0 +1,130 @@
+"""`suite results`: query the scores as a table, csv, json or markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from suite.cli import stored
+from suite.cli.output import METHOD, TASK, format_option, results_option, table
+from suite.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from leaderboard.aggregate import Entry, Table
+
+MEANS = (
+    *("task", "method", "profile", "metric", "slice", "mean", "low", "high", "seeds", "n"),
+    *("failed", "skipped", "rank", "overrides"),
+)
+RAW = ("task", "method", "profile", "seed", "metric", "slice", "value", "n", "run")
+RUNS = ("task", "method", "profile", "seed", "status", "error", "wall_s", "overhead_s", "peak_mb", "run")
+
+
+@click.command()
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only such rows; may be repeated.")
+@click.option("--task", "tasks", multiple=True, type=TASK, help="Only this task; may be repeated.")
+@click.option("--method", "methods", multiple=True, type=METHOD, help="Only this method; may be repeated.")
+@click.option("--metric", "metrics", multiple=True, help="These metrics instead of each task's primary one.")
+@click.option("--profile", "profiles", multiple=True, help="Only this profile; may be repeated.")
+@click.option("--raw", is_flag=True, help="Every score of every run instead of means over seeds.")
+@click.option("--runs", "as_runs", is_flag=True, help="The runs: how each ended and what it cost.")
+@results_option
+@format_option
+def command(
+    where: tuple[str, ...],
+    tasks: tuple[str, ...],
+    methods: tuple[str, ...],
+    metrics: tuple[str, ...],
+    profiles: tuple[str, ...],
+    raw: bool,
+    as_runs: bool,
+    results: Path,
+    fmt: str,
+) -> None:
+    """Query the scores.
+
+    Without --raw or --runs: one row a task, method and metric with the mean over seeds, its 95 % interval
+    and the number of seeds, newest runs only.
+    """
+    if raw and as_runs:
+        raise UsageError("--raw and --runs exclude each other; choose one")
+    named = {"task": tasks, "method": methods, "metric": metrics, "profile": profiles}
+    conditions = stored.parse_where(where, **named)
+    store = stored.open_store(results)
+    stored.refuse_unknown(store, tasks, methods)
+    if as_runs:
+        columns: Sequence[str] = RUNS if fmt in ("text", "markdown") else stored.RUN_COLUMNS
+        rows = sorted(stored.runs(store, conditions, columns), key=_run_order)
+    elif raw:
+        columns, rows = RAW, sorted(stored.scores(store, conditions, RAW), key=_score_order)
+    else:
+        columns, rows = MEANS, _means(stored.board(store, conditions).tables, conditions)
+        if not any(row["overrides"] for row in rows):
+            columns = MEANS[:-1]
+    stored.warn_of_problems(store)
+    click.echo(table(rows, columns, fmt), nl=False)
+
+
+def _run_order(row: stored.Row) -> tuple[Any, ...]:
+    return row["task"], row["method"], row["profile"], row["seed"], row["run"]
+
+
+def _score_order(row: stored.Row) -> tuple[Any, ...]:
+    return row["task"], row["method"], row["profile"], row["seed"], row["metric"], row["slice"], row["run"]
+
+
+def _means(tables: Sequence[Table], where: stored.Where) -> list[dict[str, Any]]:
+    _refuse_metrics(tables, where.get("metric", ()))
+    rows = []
+    for shown in tables:
+        metrics, slices = where.get("metric", (shown.primary,)), where.get("slice", ("all",))
+        for entry in shown.entries:
+            keys = [key for key in entry.values if key[0] in metrics and key[1] in slices]
+            # An entry with no ok seed keeps its row: what failed must be seen.
+            rows += [_mean(shown, entry, key) for key in sorted(keys) or [(metrics[0], "all")]]
+    return rows
+
+
+def _refuse_metrics(tables: Sequence[Table], metrics: Sequence[str]) -> None:
+    """UsageError for a metric that no task shown declares and no run measured."""
+    declared = {m.name for shown in tables if shown.spec for m in shown.spec.metrics}
+    measured = {metric for shown in tables for entry in shown.entries for metric, _ in entry.values}
+    for name in metrics:
+        if tables and name not in declared | measured:
+            raise unknown("metric", name, declared | measured, f"suite show {tables[0].task}")
+
+
+def _mean(shown: Table, entry: Entry, key: tuple[str, str]) -> dict[str, Any]:
+    from suite.stats import mean_interval
+
+    metric, part = key
+    values = list(entry.per_seed(metric, part).values())
+    interval = mean_interval(values)
+    rank = entry.rank if metric == shown.primary and part == "all" else None
+
+    def unit(value: float | None) -> float | None:
+        return stored.in_unit(value, shown.spec, metric)
+
+    return {
+        "task": shown.task,
+        "method": entry.cell["method"],
+        "profile": shown.profile,
+        "metric": metric,
+        "slice": part,
+        "mean": unit(entry.mean(metric, part)),
+        "low": unit(interval.low) if interval else None,
+        "high": unit(interval.high) if interval else None,
+        "seeds": len(values),
+        "n": entry.examples.get(key),
+        "failed": sum(run["status"] not in ("ok", "skipped") for run in entry.runs),
+        "skipped": entry.statuses.get("skipped", 0),
+        "rank": _spelled(rank.best, rank.worst) if rank else None,
+        "overrides": stored.overrides(entry) or None,
+    }
+
+
+def _spelled(best: int, worst: int) -> str:
+    return str(best) if best == worst else f"{best}-{worst}"

@@ -1,0 +1,187 @@
+"""What verbs read from the results folder: filtered rows, the board, and short summaries for `suite show`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from suite._tables import COLUMNS
+from suite.api import TaskSpec
+from suite.errors import Incomplete, UsageError, unknown
+
+if TYPE_CHECKING:
+    from leaderboard.aggregate import Board, Entry
+    from suite.store import Store
+
+Row = Mapping[str, Any]
+Where = Mapping[str, tuple[Any, ...]]
+RUN_COLUMNS, SCORE_COLUMNS = tuple(COLUMNS["runs"]), tuple(COLUMNS["scores"])
+
+
+class Percent(float):
+    """A share, shown to the eye in per cent; a plain float to machines."""
+
+    def __str__(self) -> str:
+        return f"{100 * self:.1f} %"
+
+
+def parse_where(conditions: Sequence[str], **named: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """`column=value` texts and named options as allowed values by column.
+
+    Several values of one column are alternatives, several columns must all hold.
+    """
+    known = dict.fromkeys((*RUN_COLUMNS, *SCORE_COLUMNS))
+    where: dict[str, list[Any]] = {}
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError(f"--where {condition}: write column=value; columns: {', '.join(known)}")
+        if column not in known:
+            raise unknown("column", column, known, "suite results --runs --format csv")
+        where.setdefault(column, []).append(value)
+    for column, values in named.items():
+        if values:
+            where.setdefault(column, []).extend(values)
+    return {column: tuple(values) for column, values in where.items()}
+
+
+def open_store(results: Path) -> Store:
+    """The results folder; Incomplete where there is none yet."""
+    if not results.exists():
+        raise Incomplete(f"no results in {results}; `suite run` makes some, --results names another folder")
+    from suite.store import Store
+
+    return Store(results)
+
+
+def refuse_unknown(store: Store, tasks: Sequence[str] = (), methods: Sequence[str] = ()) -> None:
+    """UsageError for a name that neither the catalogue nor the store has; a deleted method has its rows."""
+    from suite import catalog
+
+    for column, names, specs in (("task", tasks, catalog.tasks()), ("method", methods, catalog.methods())):
+        for name in names:
+            if name not in specs and not store.runs({column: [name]}).num_rows:
+                raise unknown(column, name, specs, f"suite list {column}s")
+
+
+def warn_of_problems(store: Store) -> None:
+    """Say on standard error which files could not be read: a missing row must not pass in silence."""
+    for problem in store.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+
+
+def runs(store: Store, where: Where, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The matching runs; conditions on scores do not count here."""
+    conditions = {c: v for c, v in where.items() if c in RUN_COLUMNS}
+    table = store.runs(conditions or None)
+    rows: list[dict[str, Any]] = (table.select(list(columns)) if columns else table).to_pylist()
+    return rows
+
+
+def scores(store: Store, where: Where, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The matching scores; conditions on columns that only runs have are met through their runs."""
+    table = store.scores({c: v for c, v in where.items() if c in SCORE_COLUMNS} or None)
+    if columns:
+        table = table.select(list(columns))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    if set(where) - set(SCORE_COLUMNS):
+        kept = {row["run"] for row in runs(store, where, ("run",))}
+        rows = [row for row in rows if row["run"] in kept]
+    return rows
+
+
+def board(store: Store, where: Where) -> Board:
+    """The newest runs of every entry with their scores, by the rules of leaderboard/aggregate.py."""
+    from leaderboard import aggregate
+    from suite import catalog
+
+    run_rows = runs(store, where, aggregate.RUN_COLUMNS)
+    narrow = {c: v for c, v in where.items() if c in ("task", "method", "profile", "metric", "slice")}
+    score_rows = scores(store, narrow, aggregate.SCORE_COLUMNS)
+    return aggregate.aggregate(run_rows, score_rows, catalog.tasks(), catalog.methods())
+
+
+def overrides(entry: Entry) -> str:
+    """What the user set by hand, as JSON; "" for a method as it comes."""
+    text: str = entry.cell["overrides"]
+    return "" if text == "{}" else text
+
+
+def in_unit(value: float | None, spec: TaskSpec | None, metric: str) -> float | None:
+    """A value that shows as the metric's unit asks: fractions in per cent."""
+    known = spec.metric(metric) if spec else None
+    return Percent(value) if value is not None and known and known.unit == "fraction" else value
+
+
+def costs(results: Path, column: str, name: str) -> list[dict[str, Any]]:
+    """What the runs of a task or method took, one row an entry; empty where nothing was run.
+
+    overhead_s is the harness's own share of wall_s; both are medians over the ok runs.
+    """
+    if not results.exists():
+        return []
+    store = open_store(results)
+    other = "method" if column == "task" else "task"
+    columns = ("task", "method", "profile", "status", "wall_s", "overhead_s", "peak_mb")
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in runs(store, {column: (name,)}, columns):
+        groups.setdefault((row[other], row["profile"]), []).append(row)
+    warn_of_problems(store)
+    return [_cost(other, key, rows) for key, rows in sorted(groups.items())]
+
+
+def _cost(other: str, key: tuple[str, str], rows: Sequence[Row]) -> dict[str, Any]:
+    ok = [row for row in rows if row["status"] == "ok"]
+    return {
+        other: key[0],
+        "profile": key[1],
+        "runs": len(rows),
+        "ok": len(ok),
+        "wall_s": _median(row["wall_s"] for row in ok),
+        "overhead_s": _median(row["overhead_s"] for row in ok),
+        "peak_mb": max((row["peak_mb"] for row in ok), default=None),
+    }
+
+
+def _median(values: Iterable[float]) -> float | None:
+    listed = list(values)
+    return median(listed) if listed else None
+
+
+def noise(results: Path, spec: TaskSpec) -> list[dict[str, Any]]:
+    """A task's seeds and noise floor by profile: the smallest difference of two methods that shows.
+
+    sd is the standard deviation over seeds, pooled over the competitors (no null, no ceiling) that have two
+    seeds or more; the floor is the difference found with a power of 80 % at the number of seeds that most
+    of them have.
+    """
+    if not results.exists():
+        return []
+    store = open_store(results)
+    tables = board(store, {"task": (spec.name,), "metric": (spec.primary,)}).tables
+    return [row for table in tables if (row := _noise(table.profile, table.entries, spec)) is not None]
+
+
+def _noise(profile: str, entries: Sequence[Entry], spec: TaskSpec) -> dict[str, Any] | None:
+    from statistics import mode, variance
+
+    from suite.stats import detectable_difference
+
+    rivals = (e for e in entries if e.comparable and e.role not in ("null", "ceiling"))
+    values = [list(e.per_seed().values()) for e in rivals if len(e.per_seed()) > 1]
+    if not values:
+        return None
+    freedom = sum(len(v) - 1 for v in values)
+    sd = (sum(variance(v) * (len(v) - 1) for v in values) / freedom) ** 0.5
+    seeds = mode(len(v) for v in values)
+    return {
+        "profile": profile,
+        "metric": spec.primary,
+        "methods": len(values),
+        "seeds": seeds,
+        "sd": in_unit(sd, spec, spec.primary),
+        "noise floor": in_unit(detectable_difference(sd, seeds), spec, spec.primary),
+    }

@@ -1,0 +1,81 @@
+"""`suite compare`, against numbers worked out by hand.
+
+toy-slow has 0.7, 0.9 on seeds 0, 1 and toy-coin 0.4, 0.5, 0.6 on seeds 0, 1, 2. Over the shared seeds the
+differences are 0.3 and 0.4: mean 0.35, sd 0.1 / sqrt(2), t(0.975, 1) = 12.7062047, so half = 0.635310.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from suite.store import Store
+
+TEXT = """\
+task  metric    toy-slow                   toy-coin                   difference                     p  seeds  A wins  B wins
+toy   accuracy  80.0 % [-47.1 %, 207.1 %]  45.0 % [-18.5 %, 108.5 %]  35.0 % [-28.5 %, 98.5 %]  0.5000      2       4       2
+"""  # noqa: E501
+
+
+def test_text_pairs_over_shared_seeds(suite, results: Path) -> None:
+    answer = suite("compare", "toy-slow", "toy-coin", "--results", results)
+    assert (answer.exit_code, answer.stdout) == (0, TEXT)
+
+
+def test_seeds_that_only_one_has_are_said(suite, results: Path) -> None:
+    answer = suite("compare", "toy-slow", "toy-coin", "--results", results)
+    assert answer.stderr == (
+        "note: toy: seeds differ, only shared ones count (toy-slow has 0, 1; toy-coin has 0, 1, 2)\n"
+    )
+
+
+def test_json_has_difference_interval_p_and_wins(suite, results: Path) -> None:
+    (row,) = json.loads(suite("compare", "toy-slow", "toy-coin", "--results", results, "--format", "json").stdout)
+    assert row["difference"] == pytest.approx(0.35, abs=1e-12)
+    assert row["low"] == pytest.approx(0.35 - 0.635310237, abs=1e-8)
+    assert row["high"] == pytest.approx(0.35 + 0.635310237, abs=1e-8)
+    # Both sign patterns that reach |0.7| out of four.
+    assert row["p"] == 0.5
+    # Of four examples toy-slow alone has two right and toy-coin one, on each of two seeds.
+    assert (row["a_wins"], row["b_wins"], row["ties"]) == (4, 2, 2)
+
+
+def test_swapping_the_methods_turns_the_sign(suite, results: Path) -> None:
+    (row,) = json.loads(suite("compare", "toy-coin", "toy-slow", "--results", results, "--format", "json").stdout)
+    assert row["difference"] == pytest.approx(-0.35, abs=1e-12) and row["a_wins"] == 2
+
+
+def test_another_metric_can_be_compared(suite, results: Path) -> None:
+    words = ("compare", "toy-slow", "toy-coin", "--metric", "errors", "--results", results, "--format", "json")
+    (row,) = json.loads(suite(*words).stdout)
+    assert row["difference"] == pytest.approx(-3.5, abs=1e-12)
+
+
+def test_examples_are_left_empty_where_none_were_logged(suite, results: Path) -> None:
+    (row,) = json.loads(suite("compare", "toy-good", "toy-slow", "--results", results, "--format", "json").stdout)
+    assert (row["a_wins"], row["b_wins"], row["ties"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("toy-coin", "toy-coin"), 2, "cannot be compared with itself"),
+        (("toy-coin", "toy-god"), 2, "did you mean 'toy-good'?"),
+        (("toy-coin", "lstm"), 2, "'toy-coin' is of family toy and 'lstm' of family compositional"),
+        (("toy-coin", "toy-oom"), 3, "`suite run --method toy-oom --task TASK`"),
+        (("toy-raise", "toy-coin"), 3, "toy-raise has none"),
+        (("toy-slow", "toy-coin", "--profile", "paper"), 3, "in profile paper"),
+        (("toy-slow", "toy-coin", "--task", "toi"), 2, "did you mean 'toy'?"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_clear_line(suite, results: Path, words, code: int, said: str) -> None:
+    answer = suite("compare", *words, "--results", results)
+    assert answer.exit_code == code and said in answer.stderr and answer.stderr.count("\n") == 1
+
+
+def test_a_failed_seed_is_said(suite, results: Path, make_outcome) -> None:
+    Store(results).append(make_outcome("toy-slow", 2, None))
+    answer = suite("compare", "toy-slow", "toy-coin", "--results", results)
+    assert "seeds of toy-slow without a score: 1 failed" in answer.stderr

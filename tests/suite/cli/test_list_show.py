@@ -1,0 +1,126 @@
+"""`suite list` and `suite show`."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+FAMILIES = "family,tasks,methods\ntoy,1,8\n"
+METHOD = """\
+toy-good: a method of family toy
+summary: Always right.
+paper: A toy (2024), https://example.org/toy
+version: 1
+role: ceiling
+deviations: None: there is no paper.
+fields:
+  field    type                  default  small  smoke
+  mode     one of fast, careful  fast     fast   fast
+  rate     float                 0.5      0.5    0.5
+  rounds   int                   3        5      1
+  verbose  true or false         false    false  false
+needs:
+  profile  minutes  memory_mb  download_mb
+  small     0.1000        100            0
+tasks: toy
+runs:
+  task  profile  runs  ok  wall_s  overhead_s   peak_mb
+  toy   small       3   3  3.0000      0.2500  100.0000
+"""
+
+
+def test_families_are_counted(suite) -> None:
+    assert suite("list", "families", "--family", "toy", "--format", "csv").stdout == FAMILIES
+
+
+def test_tasks_show_their_primary_metric(suite) -> None:
+    (row,) = json.loads(suite("list", "tasks", "--family", "toy", "--format", "json").stdout)
+    assert row == {
+        "task": "toy",
+        "family": "toy",
+        "primary": "accuracy",
+        "paper": "A toy (2024)",
+        "summary": "Tell even numbers from odd ones.",
+    }
+
+
+def test_methods_show_their_role(suite) -> None:
+    rows = json.loads(suite("list", "methods", "--family", "toy", "--format", "json").stdout)
+    assert {row["method"]: row["role"] for row in rows if row["role"] != "baseline"} == {
+        "toy-bad": "null",
+        "toy-good": "ceiling",
+    }
+
+
+def test_without_a_word_tasks_come_before_methods(suite) -> None:
+    rows = json.loads(suite("list", "--family", "toy", "--format", "json").stdout)
+    assert [row["kind"] for row in rows] == ["task", *["method"] * 8]
+
+
+def test_an_unknown_family_is_suggested(suite) -> None:
+    answer = suite("list", "--family", "toi")
+    assert answer.exit_code == 2 and "did you mean 'toy'?" in answer.stderr
+
+
+def test_a_method_is_shown_with_fields_presets_and_costs(suite, results: Path) -> None:
+    answer = suite("show", "toy-good", "--results", results)
+    assert (answer.exit_code, answer.stdout) == (0, METHOD)
+
+
+def test_a_task_is_shown_with_its_metrics_nulls_and_ceiling(suite, results: Path) -> None:
+    facts = json.loads(suite("show", "toy", "--results", results, "--format", "json").stdout)
+    assert [(m["metric"], m["better"], m["primary"]) for m in facts["metrics"]] == [
+        ("accuracy", "higher", True),
+        ("errors", "lower", False),
+    ]
+    assert (facts["null competitors"], facts["ceiling"]) == (["toy-bad"], "toy-good")
+    assert facts["fields"] == [{"field": "size", "type": "int", "default": 10, "small": 10, "smoke": 4}]
+
+
+def test_a_task_says_its_noise_floor(suite, results: Path) -> None:
+    facts = json.loads(suite("show", "toy", "--results", results, "--format", "json").stdout)
+    (noise,) = facts["in the store"]
+    # toy-coin: variance 0.01 with 2 degrees of freedom; toy-slow: 0.02 with 1; toy-good is a ceiling.
+    assert noise["sd"] == pytest.approx(math.sqrt((2 * 0.01 + 0.02) / 3), abs=1e-12)
+    assert (noise["methods"], noise["seeds"]) == (2, 3)
+
+
+def test_the_noise_floor_has_the_power_it_claims(suite, results: Path) -> None:
+    from scipy.stats import nct, t
+
+    facts = json.loads(suite("show", "toy", "--results", results, "--format", "json").stdout)
+    (noise,) = facts["in the store"]
+    shift = noise["noise floor"] / noise["sd"] / math.sqrt(2 / 3)
+    critical = t.ppf(0.975, 4)
+    assert nct.sf(critical, 4, shift) + nct.cdf(-critical, 4, shift) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_a_family_is_shown_with_tasks_and_methods(suite) -> None:
+    facts = json.loads(suite("show", "toy-family", "--format", "json").stdout or "null")
+    assert facts is None
+    assert suite("show", "compositional").stdout.startswith("compositional: a family\ntasks: scan-")
+
+
+def test_without_results_nothing_is_said_of_runs(suite) -> None:
+    assert "runs:" not in suite("show", "toy-good", "--results", "nowhere").stdout
+
+
+def test_an_unknown_name_is_suggested(suite) -> None:
+    answer = suite("show", "toy-god")
+    assert answer.exit_code == 2
+    assert answer.stderr == "error: name 'toy-god' not found; did you mean 'toy-good'? `suite list` shows all\n"
+
+
+def test_a_method_that_cannot_be_imported_is_still_shown(suite, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "lost_plugin.py").write_text(
+        "from suite.api import MethodSpec, Paper\n"
+        "METHODS = [MethodSpec('lost', 'toy', 'Gone.', 'nowhere:Gone', Paper('P', 2024, ''), 'baseline')]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SUITE_PLUGINS", "toy_plugin,lost_plugin")
+    answer = suite("show", "lost")
+    assert answer.exit_code == 0 and "summary: Gone." in answer.stdout
+    assert answer.stderr.startswith("warning: nowhere:Gone cannot be loaded")

@@ -1,0 +1,108 @@
+"""`suite results`. Means and intervals are worked out by hand: t(0.975, 2) = 4.302653, t(0.975, 1) = 12.706205."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from math import sqrt
+from pathlib import Path
+
+import pytest
+
+TEXT = """\
+task  method     profile  metric    slice     mean      low     high  seeds   n  failed  skipped  rank
+toy   toy-good   small    accuracy  all    100.0 %  100.0 %  100.0 %      3  10       0        0
+toy   toy-slow   small    accuracy  all     80.0 %  -47.1 %  207.1 %      2  10       0        0  1-2
+toy   toy-coin   small    accuracy  all     50.0 %   25.2 %   74.8 %      3  10       0        0  1-2
+toy   toy-raise  small    accuracy  all                                   0           1        0
+"""
+MARKDOWN = """\
+| task | method | profile | seed | metric | slice | value | n | run |
+| --- | --- | --- | ---: | --- | --- | ---: | ---: | --- |
+| toy | toy-slow | small | 0 | accuracy | even | 0.3500 | 5 | RUN0 |
+| toy | toy-slow | small | 1 | accuracy | even | 0.4500 | 5 | RUN1 |
+"""
+
+
+def test_text_shows_means_with_intervals_best_first_and_what_failed(suite, results: Path) -> None:
+    answer = suite("results", "--results", results)
+    assert (answer.exit_code, answer.stdout) == (0, TEXT)
+
+
+def test_json_keeps_every_digit_and_says_null_for_what_is_missing(suite, results: Path) -> None:
+    rows = {row["method"]: row for row in json.loads(suite("results", "--results", results, "--format", "json").stdout)}
+    half = 4.302652729911275 * 0.1 / sqrt(3)
+    assert rows["toy-coin"]["mean"] == pytest.approx(0.5, abs=1e-12)
+    assert rows["toy-coin"]["low"] == pytest.approx(0.5 - half, abs=1e-9)
+    assert rows["toy-coin"]["high"] == pytest.approx(0.5 + half, abs=1e-9)
+    assert rows["toy-raise"]["mean"] is None and rows["toy-raise"]["failed"] == 1
+
+
+def test_raw_markdown_has_one_line_a_score(suite, results: Path) -> None:
+    words = ("results", "--results", results, "--raw", "--method", "toy-slow", "--where", "slice=even")
+    shown = suite(*words, "--format", "markdown").stdout
+    runs = [row["run"] for row in json.loads(suite(*words, "--format", "json").stdout)]
+    assert shown == MARKDOWN.replace("RUN0", runs[0]).replace("RUN1", runs[1])
+
+
+def test_runs_csv_has_every_column_of_the_runs_table(suite, results: Path) -> None:
+    answer = suite("results", "--results", results, "--runs", "--where", "status=failed", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(answer.stdout))
+    assert (row["method"], row["error"], row["git_dirty"]) == ("toy-raise", "ValueError: the toy is broken", "false")
+
+
+def test_conditions_on_one_column_are_alternatives_and_on_several_all_hold(suite, results: Path) -> None:
+    where = ("--where", "seed=0", "--where", "seed=2", "--where", "status=ok", "--method", "toy-coin")
+    rows = json.loads(suite("results", "--results", results, "--runs", *where, "--format", "json").stdout)
+    assert [row["seed"] for row in rows] == [0, 2]
+
+
+def test_raw_scores_can_be_chosen_by_a_column_that_only_runs_have(suite, results: Path) -> None:
+    where = ("--where", "wall_s=4.0", "--where", "metric=errors")
+    rows = json.loads(suite("results", "--results", results, "--raw", *where, "--format", "json").stdout)
+    assert [(row["method"], row["seed"], row["value"]) for row in rows] == [("toy-coin", 2, 4.0), ("toy-good", 2, 0.0)]
+
+
+def test_another_metric_is_sorted_and_shown_in_its_own_unit(suite, results: Path) -> None:
+    shown = suite("results", "--results", results, "--metric", "errors", "--method", "toy-coin").stdout
+    assert shown.splitlines()[1].split()[5] == "5.0000"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--where", "seed"), 2, "write column=value"),
+        (("--where", "sed=1"), 2, "did you mean 'seed'?"),
+        (("--where", "seed=one"), 2, "column 'seed' of runs holds int32"),
+        (("--task", "toi"), 2, "did you mean 'toy'?"),
+        (("--method", "toy-god"), 2, "did you mean 'toy-good'?"),
+        (("--metric", "erors"), 2, "did you mean 'errors'?"),
+        (("--raw", "--runs"), 2, "exclude each other"),
+        (("--results", "nowhere"), 3, "no results in nowhere"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line(suite, results: Path, words, code: int, said: str) -> None:
+    answer = suite("results", "--results", results, *words)
+    assert answer.exit_code == code and said in answer.stderr
+    assert answer.stderr.startswith("error: ") and answer.stderr.count("\n") == 1
+
+
+def test_a_damaged_file_is_said_on_stderr_and_the_rest_is_shown(suite, results: Path) -> None:
+    (results / "runs" / "task=toy" / "0123456789abcdef-9.parquet").write_bytes(b"PAR1")
+    answer = suite("results", "--results", results)
+    assert (answer.exit_code, answer.stdout) == (0, TEXT)
+    assert answer.stderr.startswith("warning: ") and "0123456789abcdef-9.parquet" in answer.stderr
+
+
+def test_store_check_names_the_cell_of_a_damaged_file_and_exits_1(suite, results: Path) -> None:
+    assert suite("store", "check", "--results", results).exit_code == 0
+    (results / "runs" / "task=toy" / "0123456789abcdef-9.parquet").write_bytes(b"PAR1")
+    answer = suite("store", "check", "--results", results, "--format", "json")
+    assert answer.exit_code == 1
+    assert [row["cell"] for row in json.loads(answer.stdout)] == ["0123456789abcdef"]
+
+
+def test_store_compact_changes_no_answer(suite, results: Path) -> None:
+    assert suite("store", "compact", "--prune", "--quiet", "--results", results).exit_code == 0
+    assert suite("results", "--results", results).stdout == TEXT
