@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,15 +25,13 @@ class Limits:
 
     slots: fragments that are taken out of an example, at most. size: tokens of a fragment, at most.
     length: examples of that many tokens (input, separator, output) or more give no template.
-    variants: new fillings of one template, at most. adjacency: neighbours of a template that are looked
-    at for each of its own fillings, at most.
+    variants: new fillings of one template, at most.
     """
 
     slots: int = 2
     size: int = 1
     length: int = 40
     variants: int = 2
-    adjacency: int = 1000
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,12 @@ class Geca(Neural):
     neighbour that has several. The defaults are the released settings for SCAN.
 
     Different from the release: templates are visited in a random order until `n` examples are made (there:
-    in the order of a hash table); one that has all its slots in the input or all in the output is dropped
-    at once (there: it may be a neighbour, though it never makes an example); and `adjacency` limits the
-    neighbours (there: the limit has no effect on SCAN). All 4,800 steps use the released aug_ratio.
+    in the order of a hash table). Fillings are drawn by the number of neighbours that offer them, and one
+    that shares two fillings counts twice (there: once). A template with all its slots in the input or all
+    in the output is dropped at once (there: it never makes an example, but may be a neighbour). The cap of
+    1,000 adjacencies is left out: it has no effect in the released code.
 
-    wug_count, wug_size, max_length, variants, adjacency: see `Limits`. n: new examples, at most.
+    wug_count, wug_size, max_length, variants: see `Limits`. n: new examples, at most.
     """
 
     aug_ratio: float = 0.3
@@ -58,12 +57,11 @@ class Geca(Neural):
     wug_size: int = 1
     max_length: int = 40
     variants: int = 2
-    adjacency: int = 1000
     n: int = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("wug_count", "wug_size", "max_length", "variants", "adjacency", "n"):
+        for name in ("wug_count", "wug_size", "max_length", "variants", "n"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.wug_count > len(SLOTS):
@@ -71,48 +69,66 @@ class Geca(Neural):
 
     def augment(self, problem: Problem, ctx: Context) -> list[Augmented]:
         """At most `n` recombinations whose input and output are both unseen."""
-        limits = Limits(self.wug_count, self.wug_size, self.max_length, self.variants, self.adjacency)
+        limits = Limits(self.wug_count, self.wug_size, self.max_length, self.variants)
         return recombine(problem.train, self.n, limits, ctx.rng("geca"))
 
 
-@dataclass
 class Index:
     """The templates of a training set and their fillings, each with the first line that shows it."""
 
-    fillings: dict[Tokens, dict[Arguments, int]] = field(default_factory=lambda: defaultdict(dict))
-    templates: dict[Arguments, list[Tokens]] = field(default_factory=lambda: defaultdict(list))
+    def __init__(self, train: Sequence[Example], limits: Limits) -> None:
+        self.fillings: dict[Tokens, dict[Arguments, int]] = defaultdict(dict)
+        self.templates: dict[Arguments, list[Tokens]] = defaultdict(list)
+        self._offers: dict[Arguments, Counter[Arguments]] = {}
+        self._choices: dict[frozenset[Arguments], Counter[Arguments]] = {}
+        for example, line in first_lines(train).items():
+            for template, arguments in generalisations(joined(example), limits):
+                fillings = self.fillings[template]
+                if arguments not in fillings:
+                    fillings[arguments] = line
+                    self.templates[arguments].append(template)
 
-    def add(self, line: int, example: Example, limits: Limits) -> None:
-        """Take up all templates of a training line."""
-        for template, arguments in generalisations(joined(example), limits):
-            if arguments not in self.fillings[template]:
-                self.fillings[template][arguments] = line
-                self.templates[arguments].append(template)
+    def choices(self, template: Tokens) -> Counter[Arguments]:
+        """Fillings that neighbours offer to a template, with the number of offers.
+
+        A filling is left out if the template has it, or if it shares a fragment with each one that it has.
+        """
+        own = frozenset(self.fillings[template])
+        if own not in self._choices:
+            offers: Counter[Arguments] = Counter()
+            for arguments in own:
+                offers.update(self._offered_through(arguments))
+            sets = [frozenset(a) for a in own]
+            self._choices[own] = Counter(
+                {a: n for a, n in sorted(offers.items()) if a not in own and any(map(set(a).isdisjoint, sets))}
+            )
+        return self._choices[own]
+
+    def _offered_through(self, arguments: Arguments) -> Counter[Arguments]:
+        """What the templates that have this filling offer: all they have, if that is more than one."""
+        if arguments not in self._offers:
+            rich = (self.fillings[t] for t in self.templates[arguments] if len(self.fillings[t]) > 1)
+            self._offers[arguments] = Counter(a for fillings in rich for a in fillings)
+        return self._offers[arguments]
 
 
-def recombine(train: Sequence[Example], n: int, limits: Limits, rng: np.random.Generator) -> list[Augmented]:
+def recombine(
+    train: Sequence[Example], n: int, limits: Limits, rng: np.random.Generator
+) -> list[Augmented]:
     """At most `n` new examples, each a template of one training line with a neighbour's filling."""
-    index = Index()
-    for example, line in first_lines(train).items():
-        index.add(line, example, limits)
-    # Only a template with several fillings has something to hand on.
-    rich = {
-        arguments: [t for t in templates if len(index.fillings[t]) > 1]
-        for arguments, templates in index.templates.items()
-    }
+    index = Index(train, limits)
     seen_x, seen_y = {e.x for e in train}, {e.y for e in train}
     made: dict[Example, Augmented] = {}
     templates = list(index.fillings)
     for place in rng.permutation(len(templates)):
         template = templates[place]
-        own = index.fillings[template]
-        for arguments in _draw(_offers(template, index, rich, limits, rng), limits.variants, rng):
+        for arguments in _draw(index.choices(template), limits.variants, rng):
             new = split(fill(template, arguments))
             if new.x not in seen_x and new.y not in seen_y and new not in made:
-                old, host = next(iter(own.items()))
+                old, host = next(iter(index.fillings[template].items()))
                 made[new] = Augmented(new.x, new.y, host, describe(old, arguments))
-            if len(made) == n:
-                return list(made.values())
+                if len(made) == n:
+                    return list(made.values())
     return list(made.values())
 
 
@@ -218,33 +234,10 @@ def _fragments(
     return {fragment: (start, *sides[fragment]) for fragment, (start, _, _) in found.items()}
 
 
-def _offers(
-    template: Tokens,
-    index: Index,
-    rich: dict[Arguments, list[Tokens]],
-    limits: Limits,
-    rng: np.random.Generator,
-) -> list[Arguments]:
-    """Fillings that neighbours offer to a template, one entry for each offer.
-
-    A filling is left out if the template has it, or if it shares a fragment with each one that it has.
-    """
-    own = index.fillings[template]
-    neighbours = {t: None for a in own for t in _draw(rich[a], limits.adjacency, rng) if t != template}
-    sets = [frozenset(a) for a in own]
-    good: dict[Arguments, bool] = {}
-    offers = []
-    for neighbour in neighbours:
-        for arguments in index.fillings[neighbour]:
-            if arguments not in good:
-                good[arguments] = arguments not in own and any(s.isdisjoint(arguments) for s in sets)
-            if good[arguments]:
-                offers.append(arguments)
-    return offers
-
-
-def _draw(items: Sequence, n: int, rng: np.random.Generator) -> list:
-    """At most `n` of the items without replacement; all of them, in order, when they are no more."""
-    if len(items) <= n:
-        return list(items)
-    return [items[k] for k in rng.choice(len(items), n, replace=False)]
+def _draw(choices: Counter[Arguments], n: int, rng: np.random.Generator) -> list[Arguments]:
+    """At most `n` different fillings, drawn by their counts; all of them, in order, when they are no more."""
+    if len(choices) <= n:
+        return list(choices)
+    weights = np.array(list(choices.values()), dtype=float)
+    items = list(choices)
+    return [items[k] for k in rng.choice(len(items), n, replace=False, p=weights / weights.sum())]

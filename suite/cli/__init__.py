@@ -122,7 +122,9 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 def _with_usage(error: click.ClickException) -> str:
     ctx = getattr(error, "ctx", None)
     message = error.format_message()
-    return f"{message} See `{ctx.command_path} --help`." if ctx is not None else message
+    if not message.endswith((".", "?", "!")):
+        message += "."
+    return f"{message} See `{ctx.command_path} --help`" if ctx is not None else message
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -155,8 +155,8 @@ def noise(results: Path, spec: TaskSpec) -> list[dict[str, Any]]:
     """A task's seeds and noise floor by profile: the smallest difference of two methods that shows.
 
     sd is the standard deviation over seeds, pooled over the competitors (no null, no ceiling) that have two
-    seeds or more; the floor is the difference found with a power of 80 % at the number of seeds that most
-    of them have.
+    seeds or more; the floor is the difference found with a power of 80 % at the smallest number of seeds
+    among them.
     """
     if not results.exists():
         return []
@@ -166,7 +166,7 @@ def noise(results: Path, spec: TaskSpec) -> list[dict[str, Any]]:
 
 
 def _noise(profile: str, entries: Sequence[Entry], spec: TaskSpec) -> dict[str, Any] | None:
-    from statistics import mode, variance
+    from statistics import variance
 
     from suite.stats import detectable_difference
 
@@ -176,7 +176,7 @@ def _noise(profile: str, entries: Sequence[Entry], spec: TaskSpec) -> dict[str, 
         return None
     freedom = sum(len(v) - 1 for v in values)
     sd = (sum(variance(v) * (len(v) - 1) for v in values) / freedom) ** 0.5
-    seeds = mode(len(v) for v in values)
+    seeds = min(len(v) for v in values)
     return {
         "profile": profile,
         "metric": spec.primary,

@@ -7,7 +7,9 @@ import pytest
 
 from suite.cell import Cell, canonical
 
-CELL = Cell("scan-jump", "compsub", "small", 3, settings='{"depth":1,"rate":0.5}', task_settings='{"split":"jump"}')
+CELL = Cell(
+    "scan-jump", "compsub", "small", 3, settings='{"depth":1,"rate":0.5}', task_settings='{"split":"jump"}'
+)
 
 
 def test_the_id_is_the_sha256_of_this_very_text() -> None:

@@ -68,7 +68,13 @@ def test_code_counts(write: Write) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("x = 1", "x = True"), ("x = 1", "x = 1.0"), ("x = None", "x = 'None'"), ("f()", "f(None)"), ("x = []", "x = ()")],
+    [
+        ("x = 1", "x = True"),
+        ("x = 1", "x = 1.0"),
+        ("x = None", "x = 'None'"),
+        ("f()", "f(None)"),
+        ("x = []", "x = ()"),
+    ],
 )
 def test_values_that_look_alike_are_told_apart(write: Write, one: str, other: str) -> None:
     assert _hashes(write({"method.py": one})) != _hashes(write({"method.py": other}))
@@ -96,11 +102,16 @@ def test_a_name_of_a_package_counts_the_package_itself(write: Write) -> None:
 
 
 def test_modules_that_import_each_other_are_read_once(write: Write) -> None:
-    assert set(_hashes(write({"method.py": "from . import b\n", "b.py": "from . import method\n"}))) == {"method", "b"}
+    assert set(_hashes(write({"method.py": "from . import b\n", "b.py": "from . import method\n"}))) == {
+        "method",
+        "b",
+    }
 
 
 def test_packages_of_others_are_not_followed(write: Write) -> None:
-    assert set(_hashes(write({"method.py": "import json\nimport numpy.linalg\nfrom torch import nn\n"}))) == {"method"}
+    assert set(_hashes(write({"method.py": "import json\nimport numpy.linalg\nfrom torch import nn\n"}))) == {
+        "method"
+    }
 
 
 def test_the_vocabulary_of_the_suite_counts(write: Write) -> None:
@@ -108,5 +119,7 @@ def test_the_vocabulary_of_the_suite_counts(write: Write) -> None:
 
 
 def test_the_order_of_the_modules_does_not_count() -> None:
-    assert code_fingerprint("suite.api", "suite.cell") == code_fingerprint("suite.cell", "suite.api", "suite.api")
+    assert code_fingerprint("suite.api", "suite.cell") == code_fingerprint(
+        "suite.cell", "suite.api", "suite.api"
+    )
     assert code_fingerprint("suite.api") != code_fingerprint("suite.cell")

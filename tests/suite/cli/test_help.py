@@ -92,9 +92,9 @@ def test_python_m_suite_is_the_command_line() -> None:
     ("words", "line"),
     [
         (("lst",), "error: verb 'lst' not found; did you mean 'list'? `suite --help` shows all\n"),
-        (("--loud",), "error: No such option '--loud'. See `main --help`.\n"),
-        (("list", "tasks", "more"), "error: Got unexpected extra argument (more). See `main list --help`.\n"),
-        (("show",), "error: Missing argument 'NAME'. See `main show --help`.\n"),
+        (("--loud",), "error: No such option '--loud'. See `main --help`\n"),
+        (("list", "tasks", "more"), "error: Got unexpected extra argument (more). See `main list --help`\n"),
+        (("show",), "error: Missing argument 'NAME'. See `main show --help`\n"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(suite, words: tuple[str, ...], line: str) -> None:
@@ -115,7 +115,7 @@ def test_without_a_verb_the_help_is_shown_and_the_exit_code_is_2(suite) -> None:
         (Incomplete("few"), 3, "error: few"),
         (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept"),
         (PermissionError(13, "Permission denied", "place"), 2, "error: [Errno 13] Permission denied: 'place'"),
-        (click.UsageError("odd"), 2, "error: odd"),
+        (click.UsageError("odd"), 2, "error: odd. See `main list --help`"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(suite, monkeypatch, error, code: int, line: str) -> None:
