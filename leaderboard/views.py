@@ -51,16 +51,18 @@ def _front(table: Table) -> View:
         "floor": _best(table, "null", unit),
         "ceiling": _best(table, "ceiling", unit),
         "problems": figures.statuses(_all_statuses(table)),
+        "leader": None,
+        "seeds": 0,
     }
     if not ranked:
         return view
-    leader = ranked[0]
+    leader = next((e for e in ranked if e.rank is not None and e.rank.best == 1), ranked[0])
     marks = [[e.mean() or 0.0 for e in table.of_role(role)] for role in ("null", "ceiling")]
     scale = figures.axis([*marks[0], *marks[1], leader.mean() or 0.0], unit)
     label = f"{leader.method}: {_score(leader, unit)} {figures.unit_name(unit)}"
     return view | {
         "leader": _name(table, leader, ""),
-        "sharing": sum(e.rank is not None and e.rank.best == 1 for e in ranked[1:]) if leader.rank else 0,
+        "sharing": sum(e.rank is not None and e.rank.best == 1 for e in ranked if e is not leader),
         "score": _score(leader, unit),
         "seeds": len(leader.per_seed()),
         "chart": figures.span(*marks, leader.mean() or 0.0, scale, label),
@@ -118,7 +120,6 @@ def _table_view(table: Table) -> View:
     units = {name: _unit(table.spec.metric(name) if table.spec else None) for name in others}
     ends = [x for e in table.entries for x in (*e.per_seed().values(), *(e.interval() or ()))]
     scale = figures.axis(ends, unit)
-    floor = table.noise_floor()
     return {
         "profile": table.profile,
         "primary": table.primary,
@@ -128,11 +129,24 @@ def _table_view(table: Table) -> View:
         "columns": [{"name": m, "unit": figures.unit_name(units[m]), "about": _about(table, m)} for m in others],
         "rows": [_line(table, entry, scale, unit, units) for entry in table.entries],
         "slices": table.slices,
-        "floor": {"difference": figures.number(floor[0], unit), "seeds": floor[1]} if floor else None,
+        "floor": _noise_floor(table, unit),
         "older": table.older + sum(e.older for e in table.entries),
         "others": any(not e.comparable for e in table.entries),
         "stale": any(e.stale for e in table.entries),
     }
+
+
+def _noise_floor(table: Table, unit: str) -> str:
+    """What its seeds let the table tell apart, as a sentence; empty where no method has two."""
+    floor = table.noise_floor()
+    if floor is None:
+        return ""
+    difference, seeds = floor
+    size = f"{figures.number(difference, unit)} {'points' if unit == 'fraction' else figures.unit_name(unit)}".strip()
+    return (
+        f"With {seeds} seeds each, a difference of {size} between two methods is found with a chance of 80 %; "
+        "smaller ones may be chance."
+    )
 
 
 def _about(table: Table, name: str) -> str:
@@ -229,16 +243,14 @@ def _runs(table: Table, entry: Entry) -> View:
 
 def _run(entry: Entry, run: Row, units: Mapping[str, str]) -> View:
     values = [figures.number(entry.per_seed(m).get(run["seed"]), u) for m, u in units.items()]
+    cost = figures.seconds(run["wall_s"]), figures.seconds(run["overhead_s"]), figures.memory(run["peak_mb"])
     return {
         "id": run["run"],
         "seed": run["seed"],
         "status": run["status"],
         "stale": run["run"] in entry.stale,
         "error": run["error"] or (run["reason"] if run["status"] != "ok" else ""),
-        "values": values,
-        "seconds": figures.seconds(run["wall_s"]),
-        "overhead": figures.seconds(run["overhead_s"]),
-        "memory": figures.memory(run["peak_mb"]),
+        "cells": figures.cells([*values, *cost]),
         "device": run["device"],
         "started": _date(run["started"]),
         "commit": run["git_commit"][:10] + (" + changes" if run["git_dirty"] else ""),

@@ -150,7 +150,7 @@ class Task(ABC):
 class Sample(NamedTuple):
     """What one test example did; texts may be None for all but a few examples."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     correct: float
     input: str | None = None
     output: str | None = None

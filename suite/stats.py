@@ -10,26 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from suite.bootstrap import CHUNK, finite
+from suite.bootstrap import Interval as Interval
+from suite.bootstrap import bootstrap_interval as bootstrap_interval
 
 if TYPE_CHECKING:
     import numpy as np
 
 EXACT_UP_TO = 12
-CHUNK = 4_000_000
 SAME = 1e-12
-
-
-class Interval(NamedTuple):
-    """The two ends of an interval, in the unit of the values."""
-
-    low: float
-    high: float
-
-    @property
-    def half(self) -> float:
-        return (self.high - self.low) / 2
 
 
 class Rank(NamedTuple):
@@ -49,44 +41,11 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval | No
     """
     import numpy as np
 
-    x = _finite(values)
+    x = finite(values)
     if len(x) < 2:
         return None
     half = t_quantile((1 + level) / 2, len(x) - 1) * float(np.std(x, ddof=1)) / math.sqrt(len(x))
     return Interval(float(x.mean()) - half, float(x.mean()) + half)
-
-
-def bootstrap_interval(
-    values: Sequence[float], level: float = 0.95, draws: int = 10_000, seed: int = 0
-) -> Interval | None:
-    """Percentile bootstrap interval of the mean over test samples; None for fewer than two values.
-
-    A resample of n values is a multinomial draw of how often each distinct value appears, so the cost
-    grows with the number of distinct values; for values of 0 and 1 that is one binomial draw.
-    """
-    import numpy as np
-
-    x = _finite(values)
-    if len(x) < 2:
-        return None
-    distinct, counts = np.unique(x, return_counts=True)
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(_resampled_means(distinct, counts, draws, seed), [tail, 100 - tail])
-    return Interval(float(low), float(high))
-
-
-def _resampled_means(distinct: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    n = int(counts.sum())
-    if distinct.tolist() == [0.0, 1.0]:
-        return rng.binomial(n, counts[1] / n, draws) / n
-    step = max(1, CHUNK // len(distinct))
-    parts = [
-        rng.multinomial(n, counts / n, min(step, draws - done)) @ distinct / n for done in range(0, draws, step)
-    ]
-    return np.concatenate(parts)
 
 
 def permutation_test(a: Sequence[float], b: Sequence[float], draws: int = 20_000, seed: int = 0) -> float:
@@ -140,7 +99,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def ranks(groups: Sequence[Sequence[float]], higher_is_better: bool, level: float = 0.95) -> list[Rank | None]:
+def ranks(
+    groups: Sequence[Sequence[float]], higher_is_better: bool, level: float = 0.95
+) -> list[Rank | None]:
     """The rank of each method from its values over seeds; None for a method with fewer than two seeds.
 
     Method i beats method j when the `level` Welch interval of the difference of their means lies wholly on
@@ -157,7 +118,7 @@ def ranks(groups: Sequence[Sequence[float]], higher_is_better: bool, level: floa
     known = [i for i, values in enumerate(groups) if len(values) >= 2]
     if not known:
         return places
-    beats = _beats([_finite(groups[i]) for i in known], 1.0 if higher_is_better else -1.0, level)
+    beats = _beats([finite(groups[i]) for i in known], 1.0 if higher_is_better else -1.0, level)
     for row, i in enumerate(known):
         places[i] = Rank(1 + int(beats[:, row].sum()), len(known) - int(beats[row].sum()))
     return places
@@ -211,7 +172,7 @@ def _power(shift: float, critical: float, df: int) -> float:
     """P(|T| > critical) for T = (Z + shift) / S, S^2 = chi^2(df) / df, by integrating over S."""
     import numpy as np
 
-    nodes, weights = np.polynomial.legendre.leggauss(200)
+    nodes, weights = _gauss()
     top = 1 + 12 / math.sqrt(2 * df)
     s = (nodes + 1) * top / 2
     log_density = (
@@ -219,6 +180,15 @@ def _power(shift: float, critical: float, df: int) -> float:
     )
     tails = np.array([_normal(shift - critical * u) + _normal(-shift - critical * u) for u in s])
     return float(np.sum(weights * top / 2 * np.exp(log_density) * tails))
+
+
+@cache
+def _gauss() -> tuple[np.ndarray, np.ndarray]:
+    """200 Gauss-Legendre nodes and weights."""
+    import numpy as np
+
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    return nodes, weights
 
 
 def _normal(z: float) -> float:
@@ -268,18 +238,8 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
     return math.exp(log_front) * fraction / a
 
 
-def _finite(values: Sequence[float]) -> np.ndarray:
-    """The values as float64; ValueError where one is missing, NaN or infinite."""
-    import numpy as np
-
-    x = np.asarray(values, dtype=float)
-    if not np.isfinite(x).all():
-        raise ValueError("statistics are taken of finite values only; a missing score is left out, never 0")
-    return x
-
-
 def _differences(a: Sequence[Any], b: Sequence[Any]) -> np.ndarray:
-    x, y = _finite(a), _finite(b)
+    x, y = finite(a), finite(b)
     if len(x) != len(y) or not len(x):
         raise ValueError(f"pairs are needed: {len(x)} and {len(y)} values were given")
     differences: np.ndarray = x - y

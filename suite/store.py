@@ -46,7 +46,6 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self._problems: dict[tuple[str, str], Problem] = {}
-        self._made: set[str] = set()
         self._answers: Answers | None = None
 
     @property
@@ -81,11 +80,12 @@ class Store:
         from suite._parquet import place
 
         folder = os.path.join(self.root, kind, folder_name(run.task))
-        if folder not in self._made:
-            _make_folder(folder)
-            self._made.add(folder)
         path = os.path.join(folder, f"{run.run}.parquet")
-        place(data, path)
+        try:
+            place(data, path)
+        except FileNotFoundError:
+            _make_folder(folder)
+            place(data, path)
         placed.append(path)
 
     def runs(self, where: Where | None = None) -> pa.Table:
@@ -203,7 +203,10 @@ def runs_as_records(table: pa.Table) -> list[Run]:
 
 
 def _make_folder(folder: str) -> None:
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
 
 
 def _refused(root: Path, error: OSError) -> StoreError:

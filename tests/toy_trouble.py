@@ -1,4 +1,4 @@
-"""Competitors of the toy family that break their process; registered by SUITE_PLUGINS=toy_plugin,toy_trouble."""
+"""Competitors of the toy family that break their process; SUITE_PLUGINS=toy_plugin,toy_trouble has them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Hungry(ToyMethod):
 
 @dataclass(frozen=True)
 class Resumes(ToyMethod):
-    """Is killed, or has its parent killed, at its first try, and goes on from its checkpoint at the second."""
+    """Kills itself, or its parent, at its first try, and goes on from its checkpoint at the second."""
 
     victim: str = "self"
 

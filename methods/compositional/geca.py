@@ -118,15 +118,15 @@ def recombine(
     """At most `n` new examples, each a template of one training line with a neighbour's filling."""
     index = Index(train, limits)
     seen_x, seen_y = {e.x for e in train}, {e.y for e in train}
-    made: dict[Example, Augmented] = {}
+    made: dict[str, Augmented] = {}
     templates = list(index.fillings)
     for place in rng.permutation(len(templates)):
         template = templates[place]
         for arguments in _draw(index.choices(template), limits.variants, rng):
             new = split(fill(template, arguments))
-            if new.x not in seen_x and new.y not in seen_y and new not in made:
+            if new.x not in seen_x and new.y not in seen_y and new.x not in made:
                 old, host = next(iter(index.fillings[template].items()))
-                made[new] = Augmented(new.x, new.y, host, describe(old, arguments))
+                made[new.x] = Augmented(new.x, new.y, host, describe(old, arguments))
                 if len(made) == n:
                     return list(made.values())
     return list(made.values())
@@ -179,13 +179,13 @@ def first_lines(train: Sequence[Example]) -> dict[Example, int]:
 
 
 def describe(old: Arguments, new: Arguments) -> str:
-    """The recombination in words: "walk -> jump; I_WALK -> I_JUMP"."""
-    return "; ".join(f"{' '.join(a)} -> {' '.join(b)}" for a, b in zip(old, new, strict=True))
+    """The recombination in words: "walk -> jump | I_WALK -> I_JUMP"."""
+    return " | ".join(f"{' '.join(a)} -> {' '.join(b)}" for a, b in zip(old, new, strict=True))
 
 
 def replay(train: Sequence[Example], augmented: Augmented) -> Example:
     """The example again, from its host line and its description."""
-    pairs = [tuple(side.split()) for step in augmented.how.split("; ") for side in step.split(" -> ")]
+    pairs = [tuple(side.split()) for step in augmented.how.split(" | ") for side in step.split(" -> ")]
     tokens = joined(train[augmented.host])
     for slot, fragment in zip(SLOTS, pairs[::2], strict=False):
         tokens = take_out(tokens, fragment, slot)
@@ -197,10 +197,10 @@ def _generalise(
 ) -> Iterator[tuple[Tokens, Arguments]]:
     """Templates with one fragment more than `used`, found from `begin` on, and those with still more."""
     slot, last = SLOTS[len(used)], len(used) + 1 == limits.slots
-    middle = tokens.index(BREAK)
-    taken = {BREAK, *SLOTS[: len(used)]}.union(*used)
-    slots_in_x = not taken.isdisjoint(tokens[:middle])
-    slots_in_y = not taken.isdisjoint(tokens[middle + 1 :])
+    middle, slots = tokens.index(BREAK), set(SLOTS[: len(used)])
+    slots_in_x = not slots.isdisjoint(tokens[:middle])
+    slots_in_y = not slots.isdisjoint(tokens[middle + 1 :])
+    taken = slots.union({BREAK}, *used)
     for fragment, (start, in_x, in_y) in _fragments(tokens, taken, begin, limits.size).items():
         complete = (slots_in_x or in_x) and (slots_in_y or in_y)
         if last and not complete:

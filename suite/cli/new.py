@@ -37,11 +37,14 @@ class Names:
     @property
     def line(self) -> str:
         """The entry of the family card."""
-        where = f"methods.{self.family}.{self.module}:{self.cls}"
         return (
             "    MethodSpec(\n"
-            f'        *("{self.name}", "{self.family}", "one line that says what it does"),\n'
-            f'        *("{where}", Paper("Title", 2025, "https://example.org"), "baseline"),\n'
+            f'        name="{self.name}",\n'
+            f'        family="{self.family}",\n'
+            '        summary="one line that says what it does",\n'
+            f'        where="methods.{self.family}.{self.module}:{self.cls}",\n'
+            '        paper=Paper("Title", 2025, "https://example.org"),\n'
+            '        role="baseline",\n'
             "    ),\n"
         )
 

@@ -83,7 +83,7 @@ def parse_seeds(text: str) -> list[int]:
     """Seeds from '3', '0-4' or '0,1,2', each once, in order; UsageError for anything else."""
     seeds: list[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part.strip())
         if match is None:
             raise UsageError(f"--seeds {text}: '{part}' is no seed; give whole numbers as in 3, 0-4 or 0,1,2")
         first, last = int(match[1]), int(match[2] or match[1])

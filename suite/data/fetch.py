@@ -63,6 +63,7 @@ def download(address: str, part: Path, progress: Progress) -> None:
             whole.touch()
             return
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 416 and part.exists() and attempt + 1 < TRIES:
                 part.unlink()
                 continue

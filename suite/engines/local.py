@@ -28,6 +28,8 @@ from suite.records import Outcome, Status
 from suite.runner import run_of
 
 TICK_S = 0.1
+# A new worker that has not begun its cell after so long hangs.
+START_S = 60
 TAIL_BYTES = 4096
 TAIL_LINES = 5
 CHUNK = 1 << 16
@@ -59,6 +61,7 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     planned: Planned | None = None
+    begun: bool = False
     since: float = 0.0
     started: float = 0.0
     peak_mb: float = 0.0
@@ -110,15 +113,13 @@ class _Pool:
         self.selector.close()
 
     def _start(self) -> _Worker:
-        threads = dict.fromkeys(THREAD_VARIABLES, str(self.options.threads))
-        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, **threads, "PYTHONPATH": path},
+            env=surroundings(self.options.threads),
         )
         worker = _Worker(process)
         for pipe, buffer in ((process.stdout, worker.out), (process.stderr, worker.tail)):
@@ -134,6 +135,7 @@ class _Pool:
             return
         worker.planned = queue.popleft()
         worker.since, worker.started, worker.peak_mb = time.monotonic(), time.time(), 0.0
+        worker.begun = False
         worker.cpu_s, worker.cpu_before = 0.0, cpu_seconds(worker.process.pid)
         del worker.tail[:]
         request = {
@@ -190,7 +192,7 @@ class _Pool:
                 kind: type[SuiteError] = getattr(errors, message["error"], SuiteError)
                 return kind(message["message"])
             if "begun" in message:
-                worker.since = time.monotonic()
+                worker.begun, worker.since = True, time.monotonic()
             elif self.watch:
                 self.watch(planned, message["label"], message["done"], message["total"])
         return None
@@ -201,7 +203,8 @@ class _Pool:
         now = resident_mb(worker.process.pid)
         worker.peak_mb = max(worker.peak_mb, now)
         worker.cpu_s = max(worker.cpu_s, cpu_seconds(worker.process.pid) - worker.cpu_before)
-        if timeout is not None and time.monotonic() - worker.since > timeout:
+        grace = 0 if worker.begun else START_S
+        if timeout is not None and time.monotonic() - worker.since > timeout + grace:
             return "timeout", f"took longer than {timeout:g} s"
         if memory is not None and now > memory:
             return "out-of-memory", f"took {now:.0f} MB, more than the {memory:g} MB allowed"
@@ -234,6 +237,12 @@ class _Pool:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr]
         self.workers.remove(worker)
+
+
+def surroundings(threads: int) -> dict[str, str]:
+    """The environment variables of a worker: this process's, its import path, and the number of threads."""
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONPATH": path}
 
 
 def _environment() -> Mapping[str, Any]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from suite.api import Context, Sample, Score, Task
+from suite.bootstrap import bootstrap_interval
 from suite.errors import MethodError
-from suite.stats import bootstrap_interval
 from tasks.compositional.contract import Example, Fitted, Learner, Problem
 from tasks.compositional.metrics import FACTS, augmentation_scores, matches, share, slice_scores
 from tasks.compositional.scan import splits

@@ -44,9 +44,7 @@ def test_nothing_stays_of_a_folder_that_was_discarded_or_left_empty(cache: Path)
     assert list(cache.iterdir()) == []
 
 
-def test_where_nothing_can_be_kept_there_is_no_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_cache_gives_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "file"))
     with checkpoints.held("cell", "code") as folder:

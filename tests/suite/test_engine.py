@@ -134,14 +134,14 @@ def test_closing_the_iterator_kills_the_workers() -> None:
 
 
 def test_workers_have_the_threads_they_are_given() -> None:
-    code = (
-        "import os; from suite.engines import local; from suite.plan import plan;"
-        "pool = local._Pool(local.Options(threads=2), None); w = pool._start();"
-        "print(open(f'/proc/{w.process.pid}/environ').read().count('_NUM_THREADS=2')); pool.close()"
-    )
-    if not Path("/proc/self/environ").exists():
-        pytest.skip("the environment of a process is read from /proc")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "4\n"
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    assert [local.surroundings(2)[name] for name in names] == ["2", "2", "2"]
+
+
+def test_workers_import_from_where_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "/somewhere"])
+    assert local.surroundings(1)["PYTHONPATH"] == f"{tmp_path}{os.pathsep}/somewhere"
 
 
 def test_an_outcome_survives_the_channel() -> None:

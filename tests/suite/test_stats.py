@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from suite import stats
+from suite import bootstrap, stats
 
 FIVE = [0.61, 0.72, 0.69, 0.80, 0.55]
 
@@ -83,7 +83,7 @@ def test_bootstrap_of_real_values_is_scipys() -> None:
 
 def test_bootstrap_is_the_same_for_the_same_seed_and_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = stats.bootstrap_interval(FIVE, draws=1000, seed=3)
-    monkeypatch.setattr(stats, "CHUNK", 50)
+    monkeypatch.setattr(bootstrap, "CHUNK", 50)
     assert stats.bootstrap_interval(FIVE, draws=1000, seed=3) == whole
 
 

@@ -15,7 +15,8 @@ from suite.sweep import pairs, split, sweep
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "cache"))
     return Store(tmp_path / "results")
 
 
@@ -102,9 +103,7 @@ def test_an_interrupted_sweep_keeps_what_was_finished(store: Store, monkeypatch:
     assert len(split(cells, Store(store.root))[0]) == 2
 
 
-def test_a_store_that_has_grown_many_parts_is_compacted(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_of_many_parts_is_compacted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("suite.sweep.COMPACT_ABOVE", 1)
     list(sweep([plan("toy", "toy-good", seed=seed) for seed in range(2)], store, Options()))
     names = [path.name for path in (store.root / "runs" / "task=toy").iterdir()]

@@ -32,7 +32,9 @@ def test_seeds_that_only_one_has_are_said(suite, results: Path) -> None:
 
 
 def test_json_has_difference_interval_p_and_wins(suite, results: Path) -> None:
-    (row,) = json.loads(suite("compare", "toy-slow", "toy-coin", "--results", results, "--format", "json").stdout)
+    (row,) = json.loads(
+        suite("compare", "toy-slow", "toy-coin", "--results", results, "--format", "json").stdout
+    )
     assert row["difference"] == pytest.approx(0.35, abs=1e-12)
     assert row["low"] == pytest.approx(0.35 - 0.635310237, abs=1e-8)
     assert row["high"] == pytest.approx(0.35 + 0.635310237, abs=1e-8)
@@ -43,18 +45,32 @@ def test_json_has_difference_interval_p_and_wins(suite, results: Path) -> None:
 
 
 def test_swapping_the_methods_turns_the_sign(suite, results: Path) -> None:
-    (row,) = json.loads(suite("compare", "toy-coin", "toy-slow", "--results", results, "--format", "json").stdout)
+    (row,) = json.loads(
+        suite("compare", "toy-coin", "toy-slow", "--results", results, "--format", "json").stdout
+    )
     assert row["difference"] == pytest.approx(-0.35, abs=1e-12) and row["a_wins"] == 2
 
 
 def test_another_metric_can_be_compared(suite, results: Path) -> None:
-    words = ("compare", "toy-slow", "toy-coin", "--metric", "errors", "--results", results, "--format", "json")
+    words = (
+        "compare",
+        "toy-slow",
+        "toy-coin",
+        "--metric",
+        "errors",
+        "--results",
+        results,
+        "--format",
+        "json",
+    )
     (row,) = json.loads(suite(*words).stdout)
     assert row["difference"] == pytest.approx(-3.5, abs=1e-12)
 
 
 def test_examples_are_left_empty_where_none_were_logged(suite, results: Path) -> None:
-    (row,) = json.loads(suite("compare", "toy-good", "toy-slow", "--results", results, "--format", "json").stdout)
+    (row,) = json.loads(
+        suite("compare", "toy-good", "toy-slow", "--results", results, "--format", "json").stdout
+    )
     assert (row["a_wins"], row["b_wins"], row["ties"]) == (None, None, None)
 
 

@@ -43,7 +43,6 @@ def modules_after(*words: object) -> set[str]:
         ("list",),
         ("show", "toy-good"),
         ("show", "toy"),
-        ("show", "toy"),
         ("results",),
         ("results", "--raw"),
         ("compare", "toy-slow", "toy-coin"),
@@ -84,7 +83,9 @@ def test_version(suite) -> None:
 
 
 def test_python_m_suite_is_the_command_line() -> None:
-    asked = subprocess.run([sys.executable, "-m", "suite", "--version"], capture_output=True, text=True, check=True)
+    asked = subprocess.run(
+        [sys.executable, "-m", "suite", "--version"], capture_output=True, text=True, check=True
+    )
     assert asked.stdout == f"suite, version {__version__}\n"
 
 
@@ -114,7 +115,11 @@ def test_without_a_verb_the_help_is_shown_and_the_exit_code_is_2(suite) -> None:
         (MethodError("bad"), 1, "error: bad"),
         (Incomplete("few"), 3, "error: few"),
         (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept"),
-        (PermissionError(13, "Permission denied", "place"), 2, "error: [Errno 13] Permission denied: 'place'"),
+        (
+            PermissionError(13, "Permission denied", "place"),
+            2,
+            "error: [Errno 13] Permission denied: 'place'",
+        ),
         (click.UsageError("odd"), 2, "error: odd. See `main list --help`"),
     ],
 )
@@ -129,7 +134,9 @@ def test_an_error_is_one_line_with_its_exit_code(suite, monkeypatch, error, code
 
 
 def test_a_verb_returns_its_exit_code(suite, monkeypatch) -> None:
-    monkeypatch.setattr(Lazy, "get_command", lambda self, ctx, name: click.Command("list", callback=lambda: 3))
+    monkeypatch.setattr(
+        Lazy, "get_command", lambda self, ctx, name: click.Command("list", callback=lambda: 3)
+    )
     assert suite("list").exit_code == 3
 
 

@@ -109,7 +109,9 @@ def test_without_results_nothing_is_said_of_runs(suite) -> None:
 def test_an_unknown_name_is_suggested(suite) -> None:
     answer = suite("show", "toy-god")
     assert answer.exit_code == 2
-    assert answer.stderr == "error: name 'toy-god' not found; did you mean 'toy-good'? `suite list` shows all\n"
+    assert (
+        answer.stderr == "error: name 'toy-god' not found; did you mean 'toy-good'? `suite list` shows all\n"
+    )
 
 
 def test_a_method_that_cannot_be_imported_is_still_shown(suite, tmp_path: Path, monkeypatch) -> None:

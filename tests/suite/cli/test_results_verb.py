@@ -1,4 +1,4 @@
-"""`suite results`. Means and intervals are worked out by hand: t(0.975, 2) = 4.302653, t(0.975, 1) = 12.706205."""
+"""`suite results`, by hand: t(0.975, 2) = 4.302653 and t(0.975, 1) = 12.706205."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def test_text_shows_means_with_intervals_best_first_and_what_failed(suite, resul
 
 
 def test_json_keeps_every_digit_and_says_null_for_what_is_missing(suite, results: Path) -> None:
-    rows = {row["method"]: row for row in json.loads(suite("results", "--results", results, "--format", "json").stdout)}
+    rows = {
+        row["method"]: row
+        for row in json.loads(suite("results", "--results", results, "--format", "json").stdout)
+    }
     half = 4.302652729911275 * 0.1 / sqrt(3)
     assert rows["toy-coin"]["mean"] == pytest.approx(0.5, abs=1e-12)
     assert rows["toy-coin"]["low"] == pytest.approx(0.5 - half, abs=1e-9)
@@ -49,7 +52,11 @@ def test_raw_markdown_has_one_line_a_score(suite, results: Path) -> None:
 def test_runs_csv_has_every_column_of_the_runs_table(suite, results: Path) -> None:
     answer = suite("results", "--results", results, "--runs", "--where", "status=failed", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(answer.stdout))
-    assert (row["method"], row["error"], row["git_dirty"]) == ("toy-raise", "ValueError: the toy is broken", "false")
+    assert (row["method"], row["error"], row["git_dirty"]) == (
+        "toy-raise",
+        "ValueError: the toy is broken",
+        "false",
+    )
 
 
 def test_conditions_on_one_column_are_alternatives_and_on_several_all_hold(suite, results: Path) -> None:
@@ -61,7 +68,10 @@ def test_conditions_on_one_column_are_alternatives_and_on_several_all_hold(suite
 def test_raw_scores_can_be_chosen_by_a_column_that_only_runs_have(suite, results: Path) -> None:
     where = ("--where", "wall_s=4.0", "--where", "metric=errors")
     rows = json.loads(suite("results", "--results", results, "--raw", *where, "--format", "json").stdout)
-    assert [(row["method"], row["seed"], row["value"]) for row in rows] == [("toy-coin", 2, 4.0), ("toy-good", 2, 0.0)]
+    assert [(row["method"], row["seed"], row["value"]) for row in rows] == [
+        ("toy-coin", 2, 4.0),
+        ("toy-good", 2, 0.0),
+    ]
 
 
 def test_another_metric_is_sorted_and_shown_in_its_own_unit(suite, results: Path) -> None:

@@ -1,0 +1,316 @@
+"""The pages: complete, escaped, the same twice, and asking nobody else."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+import urllib.request
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_plugin
+from click.testing import CliRunner
+
+from leaderboard import figures, site
+from suite.errors import UsageError
+from suite.stats import Interval
+
+VOID = {"meta", "link", "br", "wbr", "img", "hr"}
+SVG_LEAVES = {"path", "rect", "circle"}
+METHODS = {spec.name: spec for spec in toy_plugin.METHODS}
+
+
+class Page(HTMLParser):
+    """The tags, links and visible text of a page; an unbalanced tag is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {k: v or "" for k, v in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in SVG_LEAVES
+        self.tags.append((tag, {k: v or "" for k, v in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def all(self, tag: str, attribute: str) -> list[str]:
+        return [attrs[attribute] for name, attrs in self.tags if name == tag and attribute in attrs]
+
+
+def built(rows: Any) -> dict[str, str]:
+    return dict(site.pages(rows.board(), METHODS))
+
+
+@pytest.fixture
+def toy_board(rows: Any) -> Any:
+    rows.seeds("toy-good", [1.0, 1.0, 1.0])
+    rows.seeds("toy-slow", [0.8, 0.81, 0.79], scores={("accuracy", "even"): 0.9, "errors": 2})
+    rows.seeds("toy-nan", [0.6, 0.62, 0.61])
+    rows.seeds("toy-bad", [0.5, 0.5, 0.5])
+    rows.add("toy-raise", 0, status="failed", error="ValueError: <b>broken</b>")
+    rows.add("toy-coin", 0, 0.123, profile="smoke")
+    return rows
+
+
+def test_every_page_is_balanced_and_its_links_lead_to_pages_and_rows(toy_board: Any) -> None:
+    pages = built(toy_board)
+    found = {name: Page(text) for name, text in pages.items()}
+    ids = {name: set(page.all("tr", "id")) for name, page in found.items()}
+    for name, page in found.items():
+        for link in page.all("a", "href"):
+            if link.startswith(("https://", "#")):
+                continue
+            target, _, anchor = link.partition("#")
+            path = str((Path("/site") / name).parent.joinpath(target).resolve().relative_to("/site"))
+            assert path in pages
+            assert not anchor or anchor in ids[path]
+
+
+def test_nothing_is_fetched_from_another_host(toy_board: Any, tmp_path: Path) -> None:
+    site.build(toy_board.board(), METHODS, tmp_path / "site")
+    for name, text in built(toy_board).items():
+        page = Page(text)
+        for address in [*page.all("link", "href"), *page.all("script", "src"), *page.all("img", "src")]:
+            assert address == "data:," or (tmp_path / "site" / name).parent.joinpath(address).is_file()
+    css = (tmp_path / "site" / "style.css").read_text(encoding="utf-8")
+    assert "url(" not in css and "@import" not in css
+
+
+def test_front_page_names_leader_floor_ceiling_and_counts(toy_board: Any) -> None:
+    text = Page(built(toy_board)["index.html"]).text
+    assert "toy-slow 80.0 ± 2.5 accuracy, % 50.0 100.0 2 3 small" in text
+    assert "1 tasks" not in text
+
+
+def test_smoke_scores_are_never_on_the_front_page(rows: Any) -> None:
+    rows.seeds("toy-nan", [0.123, 0.123], profile="smoke")
+    pages = built(rows)
+    assert "12.3" not in pages["index.html"]
+    assert "12.3" in pages["task/toy.html"]
+
+
+def test_an_entry_of_one_seed_leads_only_where_nothing_else_is(rows: Any) -> None:
+    rows.add("toy-nan", 0, 0.99)
+    assert "toy-nan 99.0 accuracy, %" in Page(built(rows)["index.html"]).text
+    rows.seeds("toy-slow", [0.5, 0.6])
+    assert "toy-slow 55.0 ± 63.5 accuracy, %" in Page(built(rows)["index.html"]).text
+
+
+def test_a_shared_lead_is_said(rows: Any) -> None:
+    rows.seeds("toy-slow", [0.8, 0.7])
+    rows.seeds("toy-nan", [0.79, 0.7])
+    assert "not told apart from 1 other " in Page(built(rows)["index.html"]).text
+
+
+def test_task_page_has_protocol_ranks_problems_and_the_command(toy_board: Any) -> None:
+    text = Page(built(toy_board)["task/toy.html"]).text
+    assert "The numbers from 0 on, each once." in text
+    assert "1 toy-slow" in text and "2 toy-nan" in text
+    assert "– toy-good ceiling" in text and "– toy-bad floor" in text
+    assert "1 failed" in text
+    assert "suite run --method toy-slow --task toy --profile small --seeds 0-2" in text
+    assert "accuracy by slice, %" in text and "toy-slow 90.0" in text
+
+
+def test_a_missing_value_is_a_dash_and_never_zero(toy_board: Any) -> None:
+    rows = re.findall(r"<tr.*?</tr>", built(toy_board)["task/toy.html"], re.DOTALL)
+    (failed,) = [row for row in rows if "toy-raise" in row]
+    values = [re.sub("<.*?>", "", cell) for cell in re.findall(r'<td class="num.*?</td>', failed)]
+    assert values == ["–"] * 6
+    assert 'data-value=""' in failed and 'data-value="0.0"' not in failed
+
+
+def test_stale_and_incomparable_rows_are_marked(rows: Any) -> None:
+    rows.add("toy-nan", 0, 0.5, code="old")
+    rows.add("toy-nan", 1, 0.6)
+    rows.add("toy-slow", 0, 0.9, task_settings='{"size":3}', overrides={"task.size": 3})
+    text = Page(built(rows)["task/toy.html"]).text
+    assert "1 seed by older code" in text
+    assert "other task settings or data: not ranked" in text
+
+
+def test_method_page_has_each_run_with_its_error(toy_board: Any) -> None:
+    page = built(toy_board)["task/toy/toy-raise.html"]
+    assert "ValueError: &lt;b&gt;broken&lt;/b&gt;" in page
+    assert "suite run --method toy-raise --task toy --profile small --seeds 0" in Page(page).text
+
+
+HOSTILE = ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "../../etc/passwd", ".", "..", "a--b/c",
+           "\u202eright to left", "nul\x00here", "x" * 10_000, "javascript:alert(1)", "a\nb", "{{ 7*7 }}", ""]
+
+
+def test_hostile_names_and_texts_are_shown_as_text(rows: Any, tmp_path: Path) -> None:
+    for name in HOSTILE:
+        rows.add(name, 0, 0.5, task=name, family=name, overrides={name: name}, base_model=name, host=name,
+                 settings=name, scores={("accuracy", name or "none"): 0.5}, git_commit=name, profile=name or "small")
+        rows.add(name, 1, status="failed", error=name, task=name, overrides={name: name}, base_model=name,
+                 profile=name or "small", settings=name)
+    count = site.build(rows.board(), METHODS, tmp_path / "site")
+    written = [p for p in tmp_path.rglob("*.html")]
+    assert len(written) == count == 1 + 2 * len(HOSTILE)
+    assert all(tmp_path / "site" in p.parents for p in written)
+    for path in written:
+        page = Page(path.read_text(encoding="utf-8"))
+        assert [attrs for tag, attrs in page.tags if tag in ("script", "img") and "src" in attrs] == [
+            {"src": page.all("script", "src")[0], "defer": ""}]
+        assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
+        assert not any(link.startswith("javascript:") for link in page.all("a", "href"))
+        assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+
+
+def test_a_papers_address_is_a_link_only_if_it_is_of_the_web(rows: Any) -> None:
+    from dataclasses import replace
+
+    rows.add("toy-nan", 0, 0.5)
+    paper = replace(toy_plugin.PAPER, link="javascript:alert(1)")
+    pages = dict(site.pages(rows.board(), {"toy-nan": replace(METHODS["toy-nan"], paper=paper)}))
+    assert "javascript:" not in pages["task/toy/toy-nan.html"]
+
+
+def test_the_same_rows_in_another_order_build_the_same_bytes(toy_board: Any, tmp_path: Path) -> None:
+    site.build(toy_board.board(), METHODS, tmp_path / "a")
+    toy_board.runs.reverse()
+    toy_board.scores.reverse()
+    site.build(toy_board.board(), METHODS, tmp_path / "b")
+    first, second = ({p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file()}
+                     for r in (tmp_path / "a", tmp_path / "b"))
+    assert first == second
+
+
+def test_an_empty_board_says_how_to_fill_it(rows: Any) -> None:
+    assert "There are no results to show yet" in built(rows)["index.html"]
+
+
+def test_names_the_catalogue_lost_are_shown_without_a_spec(rows: Any) -> None:
+    rows.add("gone-method", 0, 0.5, task="gone-task")
+    pages = built(rows)
+    assert "no longer has this task" in pages["task/gone-task.html"]
+    assert "no longer has this method" in pages["task/gone-task/gone-method.html"]
+
+
+def test_a_new_build_replaces_the_old_pages_and_nothing_else(toy_board: Any, new_rows: Any, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    site.build(toy_board.board(), METHODS, out)
+    site.build(new_rows().board(), METHODS, out)
+    assert not (out / "task").exists()
+    foreign = tmp_path / "mine"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("keep me")
+    with pytest.raises(UsageError, match="choose another folder"):
+        site.build(toy_board.board(), METHODS, foreign)
+    assert (foreign / "thesis.txt").read_text() == "keep me"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "site"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(rows: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        site.build(rows.board(), METHODS, tmp_path / "file" / "site")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [(0.7486, "fraction", "74.9"), (0.0, "fraction", "0.0"), (None, "fraction", "–"), (float("nan"), "count", "–"),
+     (7706.0, "count", "7,706"), (3079.4, "count", "3,079"), (2.5, "count", "2.5"), (12.3456, "nats", "12.35"),
+     (0.42, "s", "0.42 s"), (9.96, "s", "10.0 s"), (59.6, "s", "1 min 0 s"), (7805.0, "s", "2 h 10 min")],
+)
+def test_numbers_are_shown_in_their_unit(value: float | None, unit: str, shown: str) -> None:
+    assert figures.number(value, unit) == shown
+
+
+def test_memory_is_shown_in_mib_or_gib() -> None:
+    assert [figures.memory(x) for x in (None, 512.4, 1536.0)] == ["–", "512 MiB", "1.5 GiB"]
+
+
+def test_file_names_are_distinct_safe_and_short() -> None:
+    names = [*HOSTILE, "x" * 9_999, "a b", "a~20~b", "A", "scan-jump"]
+    slugs = [figures.slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9~_-][A-Za-z0-9~_.-]{0,90}", s) for s in slugs)
+    assert figures.slug("scan-jump") == "scan-jump"
+
+
+def test_a_charts_marks_lie_where_the_values_say() -> None:
+    """160 px with 5 at each edge: 0.5 of 0 to 1 lies at 80, 0.2 at 35; beyond the axis is at its edge."""
+    chart = figures.strip([0.2], 0.5, Interval(-0.3, 0.8), figures.Axis(0, 1), 'a"b<')
+    assert 'cx="35.0"' in chart and 'd="M80.0 2v16"' in chart
+    assert '<rect class="ci" x="5.0" y="5" width="120.0"' in chart
+    assert 'aria-label="a&#34;b&lt;"' in chart
+
+
+def test_an_axis_spans_its_values_unless_they_are_fractions() -> None:
+    assert figures.axis([0.4, 0.5], "fraction") == (0, 1)
+    assert figures.axis([10.0, 20.0], "nats") == pytest.approx((9.2, 20.8))
+    assert figures.axis([5.0], "nats") == pytest.approx((4.5, 5.5))
+    assert figures.axis([0.0], "nats") == (-1, 1)
+
+
+def test_the_command_of_a_row_is_quoted_for_a_shell(rows: Any) -> None:
+    rows.add("toy; rm", 3, 0.5, base_model="org/model", overrides={"parser": "lstm", "dedup": True, "task.size": 4})
+    words = shlex.split(figures.command(rows.runs[0], [3, 0, 1]))
+    assert words == ["suite", "run", "--method", "toy; rm", "--task", "toy", "--profile", "small", "--seeds", "0,1,3",
+                     "--base-model", "org/model", "--set", "parser=lstm", "--set", "dedup=true",
+                     "--set", "task.size=4"]
+
+
+def test_the_verb_builds_pages_from_a_results_folder(tmp_path: Path) -> None:
+    from suite.cli import main
+    from suite.plan import plan
+    from suite.runner import execute
+    from suite.store import Store
+
+    for seed in (0, 1):
+        Store(tmp_path / "results").append(execute(plan("toy", "toy-coin", "small", seed)))
+    options = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "site")]
+    result = CliRunner().invoke(main, ["leaderboard", "build", *options])
+    assert (result.exit_code, result.output) == (
+        0, f"3 pages in {tmp_path / 'site'}; open {tmp_path / 'site' / 'index.html'}\n")
+    assert "toy-coin" in (tmp_path / "site" / "task" / "toy.html").read_text(encoding="utf-8")
+
+
+def test_pages_are_served_to_this_machine_only(toy_board: Any, tmp_path: Path) -> None:
+    from suite.cli.leaderboard import server
+
+    site.build(toy_board.board(), METHODS, tmp_path / "site")
+    with server(tmp_path / "site", 0) as running:
+        assert running.server_address[0] == "127.0.0.1"
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            f"http://127.0.0.1:{running.server_address[1]}/index.html"
+        ) as answer:
+            body = answer.read()
+        with pytest.raises(UsageError, match="choose another with --port"):
+            server(tmp_path / "site", running.server_address[1])
+        running.shutdown()
+        thread.join()
+    assert body == (tmp_path / "site" / "index.html").read_bytes()
+
+
+def test_open_without_pages_is_wrong_use(tmp_path: Path) -> None:
+    from suite.cli import main
+
+    result = CliRunner().invoke(main, ["leaderboard", "open", "--out", str(tmp_path), "--no-browser"])
+    assert result.exit_code == 2
+    assert "suite leaderboard build" in result.output
