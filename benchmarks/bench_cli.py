@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HELP_BUDGET_S, READ_BUDGET_S = 0.10, 0.40
-METRICS, SEEDS = 5, 5
+METRICS, SEEDS, METHODS = 5, 5, 20
 PLAIN = "import click; click.Group('plain', commands=[click.Command('verb')])(['--help'])"
 
 
@@ -93,14 +93,14 @@ def cpu_seconds(command: Sequence[str]) -> float:
 
 
 def fill(folder: Path, rows: int) -> None:
-    """A compacted results folder with `rows` scores: METRICS a run, SEEDS an entry, over many tasks."""
+    """A compacted results folder with `rows` scores: METRICS a run, SEEDS runs an entry, METHODS a task."""
     sys.path.insert(0, str(ROOT))
     from suite.cell import Cell
     from suite.records import Outcome, ScoreRow
     from suite.store import Store
 
     store = Store(folder)
-    methods = ("toy-good", "toy-bad", "toy-coin", "toy-slow")
+    methods = ("toy-good", "toy-bad", *(f"method-{k}" for k in range(METHODS - 2)))
     for index in range(rows // METRICS):
         entry, seed = divmod(index, SEEDS)
         table, method = divmod(entry, len(methods))

@@ -2,14 +2,13 @@
 
     python benchmarks/bench_harness.py
 
-benchopt is measured in the same run where it is installed; where it is not, the figure recorded for it
-(8 to 12 ms CPU a fresh trivial cell, version 1.9, same kind of machine) is shown and marked so. Exits 1 when a
-budget is missed.
+The figures of benchopt are recorded ones, of a machine of the same kind: it is no dependency of the
+project. Run this on a quiet machine: two workers cannot be faster than one where neighbours hold the
+cores. Exits 1 when a budget is missed.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -36,8 +35,8 @@ from suite.store import Store  # noqa: E402
 
 CELLS = 300
 REPEATS = 3
-BENCHOPT_RECORDED = 10.0
-BENCHOPT_CELLS = 50
+# Milliseconds of CPU for a fresh trivial cell, recorded: 8 to 12.
+BENCHOPT = 8.0
 
 
 class Line(NamedTuple):
@@ -117,16 +116,6 @@ def speed_up(jobs: int = 2, cells: int = 6) -> float:
     return wall(1) / wall(jobs)
 
 
-def benchopt_cell(root: Path) -> float | None:
-    """CPU ms of a fresh trivial cell of benchopt, its start taken off; None where it is not installed."""
-    if importlib.util.find_spec("benchopt") is None:
-        return None
-    from benchopt_trivial import cpu_seconds
-
-    few, many = cpu_seconds(root / "few", 1), cpu_seconds(root / "many", 1 + BENCHOPT_CELLS)
-    return 1000 * (many - few) / BENCHOPT_CELLS
-
-
 def filled(root: Path, cells: int) -> Store:
     """A compacted store of that many empty cells."""
     store = Store(root)
@@ -143,36 +132,30 @@ def main() -> int:
         os.environ["SUITE_CACHE"] = str(root / "cache")
         store = filled(root / "thousand", 1000)
         fresh = best(lambda: fresh_cell(root))
-        peer = benchopt_cell(root)
-        measured = "measured" if peer is not None else "recorded"
-        ratio = (peer or BENCHOPT_RECORDED) / fresh
         lines = [
             Line(
                 "fresh empty cell in process, CPU",
                 fresh,
                 "ms",
                 2.0,
-                f"benchopt {peer or BENCHOPT_RECORDED:.1f}",
+                "benchopt 8-12",
             ),
-            Line(f"  times cheaper than benchopt ({measured})", ratio, "x", 1.0, more=True),
-            Line(
-                "cached cell, CPU", best(lambda: cached_cell(store)), "ms", 0.2, "benchopt 0.1-1.7 (recorded)"
-            ),
+            Line("  times cheaper than benchopt", BENCHOPT / fresh, "x", 1.0, more=True),
+            Line("cached cell, CPU", best(lambda: cached_cell(store)), "ms", 0.2, "benchopt 0.1-1.7"),
             Line(
                 "empty cell from the shell",
                 best(lambda: empty_from_shell(root)),
                 "s",
                 0.5,
-                "benchopt 1.1 (recorded)",
+                "benchopt 1.1",
             ),
             Line("1,000 cached cells from the shell", best(lambda: cached_sweep(store.root)), "s", 1.0),
             Line("two workers against one, cells of 1 s", speed_up(), "x", 1.8, more=True),
         ]
     for line in lines:
         verdict = "ok" if line.met else "MISSED"
-        print(
-            f"{line.what:45} {line.value:8.2f} {line.unit:3} budget {line.budget:5.1f}  {verdict:7} {line.peer}"
-        )
+        measured = f"{line.what:45} {line.value:8.2f} {line.unit:3}"
+        print(f"{measured} budget {line.budget:5.1f}  {verdict:7} {line.peer}")
     return 0 if all(line.met for line in lines) else 1
 
 

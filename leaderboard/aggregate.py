@@ -18,18 +18,17 @@ All is a pure function of the rows: the same rows in any order give the same boa
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from statistics import median, multimode, variance
+from dataclasses import replace
 from typing import Any
 
+from leaderboard.board import Board as Board
+from leaderboard.board import Entry as Entry
+from leaderboard.board import Key, Row, finite
+from leaderboard.board import Table as Table
 from suite.api import MethodSpec, TaskSpec
-from suite.stats import Interval, Rank, detectable_difference, mean_interval, ranks
-
-Row = Mapping[str, Any]
-Key = tuple[str, str]
+from suite.stats import ranks
 
 ENTRY = ("task", "method", "profile", "base_model", "overrides")
 GROUP = (
@@ -47,135 +46,6 @@ RUN_COLUMNS = (
 )
 SCORE_COLUMNS = ("run", "metric", "slice", "value", "n", "higher_is_better")
 PROFILES = ("small", "paper", "smoke")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a table: a method as configured, over its seeds.
-
-    `runs` holds the newest run of each seed in order of seed; `values` maps (metric, slice) to the value
-    of each ok seed. `rank` is None where the entry is not ranked, `comparable` False where its task
-    settings or data are not the table's. `older` counts runs left out as superseded.
-    """
-
-    runs: tuple[Row, ...]
-    values: Mapping[Key, Mapping[int, float]]
-    examples: Mapping[Key, int | None]
-    primary: str
-    role: str
-    stale: frozenset[str] = frozenset()
-    older: int = 0
-    comparable: bool = True
-    rank: Rank | None = None
-
-    @property
-    def cell(self) -> Row:
-        """A row with what all runs of the entry share: the columns ENTRY, GROUP and the family."""
-        return self.runs[0]
-
-    @property
-    def method(self) -> str:
-        return str(self.cell["method"])
-
-    @property
-    def base_model(self) -> str:
-        return str(self.cell["base_model"])
-
-    @property
-    def overrides(self) -> str:
-        """Canonical JSON of what the user set by hand."""
-        return str(self.cell["overrides"])
-
-    def per_seed(self, metric: str | None = None, part: str = "all") -> Mapping[int, float]:
-        return self.values.get((metric or self.primary, part), {})
-
-    def mean(self, metric: str | None = None, part: str = "all") -> float | None:
-        """The mean over ok seeds, None where there is no value."""
-        values = self.per_seed(metric, part).values()
-        return math.fsum(values) / len(values) if values else None
-
-    def interval(self) -> Interval | None:
-        """The 95 % interval of the primary metric over seeds, None for a single seed."""
-        return mean_interval(list(self.per_seed().values()))
-
-    @property
-    def statuses(self) -> Mapping[str, int]:
-        """How many seeds ended in each status."""
-        return dict(sorted(Counter(run["status"] for run in self.runs).items()))
-
-    @property
-    def seconds(self) -> float | None:
-        """Median wall seconds of the ok runs."""
-        return median(times) if (times := self._readings("wall_s")) else None
-
-    @property
-    def peak_mb(self) -> float | None:
-        """Largest peak memory of the ok runs, MiB."""
-        return max(self._readings("peak_mb"), default=None)
-
-    def _readings(self, column: str) -> list[float]:
-        return [run[column] for run in self.runs if run["status"] == "ok" and _finite(run[column])]
-
-
-@dataclass(frozen=True)
-class Table:
-    """The entries of one task in one profile, best first; `higher` is the primary metric's direction."""
-
-    family: str
-    task: str
-    profile: str
-    primary: str
-    higher: bool | None
-    spec: TaskSpec | None
-    entries: Sequence[Entry]
-    older: int = 0
-
-    @property
-    def ranked(self) -> list[Entry]:
-        """Comparable competitors with a value: neither null nor ceiling."""
-        return [e for e in self.entries if _competes(e)]
-
-    def of_role(self, role: str) -> list[Entry]:
-        return [e for e in self.entries if e.role == role and e.comparable and e.mean() is not None]
-
-    def noise_floor(self) -> tuple[float, int] | None:
-        """(the difference of two methods that shows with 80 % power, at this number of seeds).
-
-        From the standard deviation over seeds, pooled over the comparable entries with two seeds or more,
-        at the number of seeds that most of them have; None where no entry has two.
-        """
-        values = [list(e.per_seed().values()) for e in self.entries if e.comparable and len(e.per_seed()) > 1]
-        if not values:
-            return None
-        freedom = sum(len(v) - 1 for v in values)
-        sd = math.sqrt(math.fsum(variance(v) * (len(v) - 1) for v in values) / freedom)
-        seeds = max(multimode(len(v) for v in values))
-        return detectable_difference(sd, seeds), seeds
-
-    @property
-    def metrics(self) -> list[str]:
-        """Metrics with a value on the whole test set: the primary one, then as the task lists them."""
-        seen = {metric for e in self.entries for metric, part in e.values if part == "all"}
-        known = [m.name for m in self.spec.metrics] if self.spec else []
-        order = [self.primary, *known, *sorted(seen)]
-        return [m for m in dict.fromkeys(order) if m in seen]
-
-    @property
-    def slices(self) -> list[str]:
-        """Parts of the test set on which the primary metric has a value, sorted."""
-        keys = {key for e in self.entries for key in e.values}
-        return sorted(part for metric, part in keys if metric == self.primary and part != "all")
-
-
-@dataclass(frozen=True)
-class Board:
-    """All tables, by family, task and profile."""
-
-    tables: Sequence[Table] = field(default_factory=tuple)
-
-    @property
-    def older(self) -> int:
-        return sum(t.older for t in self.tables)
 
 
 def aggregate(
@@ -235,7 +105,14 @@ def _table(
     directions = {s["metric"]: s["higher_is_better"] for r, _ in current for x in r for s in by_run[x["run"]]}
     primary = _primary(spec, directions)
     entries = [
-        _entry(runs, older, by_run, primary, _role(methods.get(runs[0]["method"])), _protocol(runs[0]) == protocol)
+        _entry(
+            runs,
+            older,
+            by_run,
+            primary,
+            _role(methods.get(runs[0]["method"])),
+            _protocol(runs[0]) == protocol,
+        )
         for runs, older in current
     ]
     metric = spec.metric(primary) if spec else None
@@ -253,13 +130,13 @@ def _table(
 
 
 def _reference(groups: Sequence[Sequence[Row]]) -> Row:
-    """The run whose task settings are the table's: the newest without overrides of the task, else the newest."""
+    """The run whose task settings are the table's: the newest that leaves the task alone, else the newest."""
     runs = [max(group, key=_age) for group in groups]
     return max(runs, key=lambda run: (not any(k.startswith("task.") for k in overrides(run)), _age(run)))
 
 
 def overrides(run: Row) -> dict[str, Any]:
-    """What the user of this run set by hand, as `--set` takes it; a text that is no JSON object is kept whole."""
+    """What the user set by hand, as `--set` takes it; a text that is no JSON object is kept whole."""
     try:
         found = json.loads(run["overrides"] or "{}")
     except ValueError:
@@ -283,13 +160,18 @@ def _role(spec: MethodSpec | None) -> str:
 
 
 def _entry(
-    runs: Sequence[Row], older: int, by_run: Mapping[str, Sequence[Row]], primary: str, role: str, comparable: bool
+    runs: Sequence[Row],
+    older: int,
+    by_run: Mapping[str, Sequence[Row]],
+    primary: str,
+    role: str,
+    comparable: bool,
 ) -> Entry:
     values: dict[Key, dict[int, float]] = defaultdict(dict)
     examples: dict[Key, int | None] = {}
     for run in runs:
         for score in by_run.get(run["run"], ()):
-            if run["status"] == "ok" and _finite(score["value"]):
+            if run["status"] == "ok" and finite(score["value"]):
                 key = (score["metric"], score["slice"])
                 values[key][run["seed"]] = score["value"]
                 examples[key] = score["n"]
@@ -298,13 +180,9 @@ def _entry(
     return Entry(tuple(runs), dict(values), examples, primary, role, stale, older, comparable)
 
 
-def _competes(entry: Entry) -> bool:
-    return entry.role not in ("null", "ceiling") and entry.comparable and entry.mean() is not None
-
-
 def _placed(entries: Sequence[Entry], higher: bool | None) -> list[Entry]:
     """The entries with their ranks, in order of the table: by mean, entries without a value last."""
-    competing = [i for i, e in enumerate(entries) if _competes(e)]
+    competing = [i for i, e in enumerate(entries) if e.competes]
     placed = list(entries)
     if higher is not None:
         seeds = [list(entries[i].per_seed().values()) for i in competing]
@@ -322,7 +200,3 @@ def _place(entry: Entry, higher: bool | None) -> tuple[Any, ...]:
 
 def _profile_place(profile: str) -> tuple[int, str]:
     return (PROFILES.index(profile) if profile in PROFILES else len(PROFILES)), profile
-
-
-def _finite(value: Any) -> bool:
-    return value is not None and math.isfinite(value)

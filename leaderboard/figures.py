@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import json
 import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from leaderboard.aggregate import Row, overrides
+from leaderboard.aggregate import overrides
+from leaderboard.board import Row
 from suite.stats import Interval
 
 MISSING = "–"
@@ -56,7 +60,9 @@ def seconds(value: float | None) -> str:
     whole = round(value)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    return (
+        f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    )
 
 
 def memory(mib: float | None) -> str:
@@ -100,13 +106,17 @@ def strip(values: Sequence[float], mean: float, interval: Interval | None, scale
     parts = [_rail()]
     if interval is not None:
         left, right = scale.x(interval.low), scale.x(interval.high)
-        parts.append(f'<rect class="ci" x="{left:.1f}" y="5" width="{max(right - left, 1):.1f}" height="10" rx="3"/>')
+        parts.append(
+            f'<rect class="ci" x="{left:.1f}" y="5" width="{max(right - left, 1):.1f}" height="10" rx="3"/>'
+        )
     parts += [f'<circle class="seed" cx="{scale.x(v):.1f}" cy="10" r="2.5"/>' for v in values]
     parts.append(f'<path class="mean" d="M{scale.x(mean):.1f} 2v16"/>')
     return _svg(parts, label)
 
 
-def span(floors: Sequence[float], ceilings: Sequence[float], leader: float, scale: Axis, label: str) -> Markup:
+def span(
+    floors: Sequence[float], ceilings: Sequence[float], leader: float, scale: Axis, label: str
+) -> Markup:
     """The front page's chart: floor and ceiling as ticks, the leader as a dot."""
     marks = [("floor", v) for v in floors] + [("ceiling", v) for v in ceilings]
     parts = [_rail(), *(f'<path class="{name}" d="M{scale.x(v):.1f} 4v12"/>' for name, v in marks)]
@@ -160,6 +170,26 @@ def _plain(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return value if isinstance(value, str) else repr(value)
+
+
+def date(started: float) -> str:
+    """Seconds since 1970 as day and minute, UTC."""
+    try:
+        return f"{datetime.datetime.fromtimestamp(started, datetime.UTC):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):
+        return MISSING
+
+
+@cache
+def pairs(text: str) -> list[tuple[str, str]]:
+    """A JSON object as names and values; other text as one value."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        return [("", text)]
+    return [(k, v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)) for k, v in found.items()]
 
 
 def statuses(counts: Mapping[str, int]) -> str:

@@ -26,6 +26,7 @@ from suite.stats import detectable_difference
 
 Row = Mapping[str, Any]
 Verdict = Literal["regression", "incomplete", "improvement", "changed", "new", "superseded"]
+Measure = tuple[str, str]  # metric and slice
 Rule = Literal["exact", "noise"]
 VERDICTS: tuple[Verdict, ...] = ("regression", "incomplete", "improvement", "changed", "new", "superseded")
 
@@ -108,9 +109,11 @@ def compare(
     rule: Rule = "exact",
     tolerance: float = 0.0,
 ) -> Report:
-    """What the candidate changed. `tolerance` is absolute, in the metric's unit (0.01 is one point of 100 %)."""
+    """What the candidate changed; `tolerance` is absolute, in the metric's unit (0.01 is a per cent point)."""
     before, after = _newest(baseline.runs), _newest(candidate.runs)
-    findings = [Finding("incomplete", "results", note=line) for line in (*baseline.problems, *candidate.problems)]
+    findings = [
+        Finding("incomplete", "results", note=line) for line in (*baseline.problems, *candidate.problems)
+    ]
     findings += _unmatched(before, after)
     shared = [key for key in before if _comparable(before[key], after.get(key))]
     if not shared and not any(f.verdict == "incomplete" for f in findings):
@@ -120,20 +123,31 @@ def compare(
     series: dict[tuple[Any, ...], list[Value]] = defaultdict(list)
     for key in shared:
         was, now = old.get(before[key]["run"], {}), new.get(after[key]["run"], {})
-        for measure, score in was.items():
-            if not _exact(tasks.get(key[0]), measure[0]):
-                continue
-            if (why := _incomparable(score, now.get(measure))) is not None:
-                findings.append(Finding("incomplete", _title(key), _label(measure), note=why))
-            else:
-                value = Value(key[-1], score["value"], now[measure]["value"])
-                series[(*key[:-1], measure, score["higher_is_better"])].append(value)
-        if not was:
-            findings.append(Finding("incomplete", _title(key), note="the baseline's run has no scores"))
+        findings += _gather(key, was, now, tasks.get(key[0]), series)
     for (*cell, measure, higher), values in series.items():
         findings += _judged(tuple(cell), measure, higher, values, rule, tolerance)
     findings.sort(key=lambda f: (VERDICTS.index(f.verdict), f.cell, f.metric))
     return Report(findings, sorted(map(_title, shared)), sum(map(len, series.values())))
+
+
+def _gather(
+    key: tuple[Any, ...],
+    before: Mapping[Measure, Row],
+    after: Mapping[Measure, Row],
+    spec: TaskSpec | None,
+    series: dict[tuple[Any, ...], list[Value]],
+) -> Iterator[Finding]:
+    """Add a cell's values to the series of its metrics over seeds; what cannot be compared is a finding."""
+    if not before:
+        yield Finding("incomplete", _title(key), note="the baseline's run has no scores")
+    for measure, score in before.items():
+        if not _exact(spec, measure[0]):
+            continue
+        if (why := _incomparable(score, after.get(measure))) is not None:
+            yield Finding("incomplete", _title(key), _label(measure), note=why)
+        else:
+            value = Value(key[-1], score["value"], after[measure]["value"])
+            series[(*key[:-1], measure, score["higher_is_better"])].append(value)
 
 
 def _newest(runs: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
@@ -155,7 +169,9 @@ def _unmatched(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[
         elif other["status"] != "ok":
             yield Finding("incomplete", _title(key), note=_ending(other))
         elif any(run[c] != other[c] for c in VERSIONS):
-            yield Finding("superseded", _title(key), note="another version of the task or method: not compared")
+            yield Finding(
+                "superseded", _title(key), note="another version of the task or method: not compared"
+            )
     for key in after:
         if key not in before:
             yield from _without_score(key, "", after[key])
@@ -166,7 +182,9 @@ def _without_score(key: tuple[Any, ...], status_before: str, run: Row | None) ->
     if run is None or run["status"] == status_before:
         return
     if run["status"] == "ok":
-        yield Finding("new", _title(key), note=f"was {status_before}" if status_before else "not in the baseline")
+        yield Finding(
+            "new", _title(key), note=f"was {status_before}" if status_before else "not in the baseline"
+        )
     elif run["status"] != "skipped":
         yield Finding("incomplete", _title(key), note=_ending(run))
 
@@ -177,9 +195,9 @@ def _comparable(before: Row, after: Row | None) -> bool:
     return all(before[c] == after[c] for c in VERSIONS)
 
 
-def _scores(scores: Iterable[Row], runs: set[str]) -> dict[str, dict[tuple[str, str], Row]]:
+def _scores(scores: Iterable[Row], runs: set[str]) -> dict[str, dict[Measure, Row]]:
     """Run to (metric, slice) to score, of these runs."""
-    found: dict[str, dict[tuple[str, str], Row]] = defaultdict(dict)
+    found: dict[str, dict[Measure, Row]] = defaultdict(dict)
     for score in scores:
         if score["run"] in runs:
             found[score["run"]][score["metric"], score["slice"]] = score
@@ -205,9 +223,14 @@ def _incomparable(before: Row, after: Row | None) -> str | None:
 
 
 def _judged(
-    cell: tuple[Any, ...], measure: tuple[str, str], higher: bool | None, values: list[Value], rule: Rule, tol: float
+    cell: tuple[Any, ...],
+    measure: Measure,
+    higher: bool | None,
+    values: list[Value],
+    rule: Rule,
+    tol: float,
 ) -> Iterator[Finding]:
-    """The findings of one metric of one method: one a seed by the exact rule, one in all by the noise rule."""
+    """The findings of one metric of one method: one a seed by the exact rule, one in all by the other."""
     sd = _sd([v.before for v in values]) if rule == "noise" and len(values) >= NOISE_SEEDS else 0.0
     if sd:
         n = len(values)
@@ -248,13 +271,15 @@ def _title(key: tuple[Any, ...], seeds: str = "") -> str:
     return f"{method} on {task} ({', '.join([profile, *more, seeds or f'seed {seed}'])})"
 
 
-def _label(measure: tuple[str, str]) -> str:
+def _label(measure: Measure) -> str:
     metric, part = measure
     return metric if part == "all" else f"{metric} [{part}]"
 
 
 def _ending(run: Row) -> str:
-    return f"{run['status']} in the candidate" + (f": {why}" if (why := run["error"] or run["reason"]) else "")
+    return f"{run['status']} in the candidate" + (
+        f": {why}" if (why := run["error"] or run["reason"]) else ""
+    )
 
 
 def _plural(noun: str, count: int) -> str:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from leaderboard import figures, views
-from leaderboard.aggregate import Board
+from leaderboard.board import Board
 from suite.api import MethodSpec
 from suite.errors import UsageError
 
@@ -29,7 +29,9 @@ def build(board: Board, methods: Mapping[str, MethodSpec], out: Path) -> int:
     stopped leaves the earlier site whole. UsageError where `out` holds anything else.
     """
     if out.exists() and not _replaceable(out):
-        raise UsageError(f"{out} holds something that is no site of this suite; choose another folder with --out")
+        raise UsageError(
+            f"{out} holds something that is no site of this suite; choose another folder with --out"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -79,7 +81,9 @@ def _replaceable(out: Path) -> bool:
 
 
 def _unwritable(out: Path, error: OSError) -> UsageError:
-    return UsageError(f"the site cannot be written to {out}: {error.strerror or error}; choose another with --out")
+    return UsageError(
+        f"the site cannot be written to {out}: {error.strerror or error}; choose another with --out"
+    )
 
 
 @cache

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from leaderboard import figures
-from leaderboard.aggregate import Board, Entry, Row, Table
+from leaderboard.board import Board, Entry, Row, Table
 from suite.api import MethodSpec, Metric, Paper
 
 View = dict[str, Any]
-ROLES = {"null": "floor", "ceiling": "ceiling", "control": "control", "paper": "paper's method", "baseline": ""}
+ROLES = {
+    "null": "floor",
+    "ceiling": "ceiling",
+    "control": "control",
+    "paper": "paper's method",
+    "baseline": "",
+}
 SMOKE = "smoke"
 
 
@@ -26,7 +29,9 @@ def index(board: Board) -> View:
             families[table.family].append(_front(table))
     runs = sum(len(e.runs) for t in board.tables for e in t.entries if t.profile != SMOKE)
     methods = {e.method for t in board.tables for e in t.entries if t.profile != SMOKE}
-    smoke = sorted({t.task for t in board.tables} - {line["task"] for lines in families.values() for line in lines})
+    smoke = sorted(
+        {t.task for t in board.tables} - {line["task"] for lines in families.values() for line in lines}
+    )
     return {
         "families": sorted(families.items()),
         "tasks": len({line["task"] for lines in families.values() for line in lines}),
@@ -89,19 +94,27 @@ def tasks(board: Board) -> Iterator[tuple[str, View]]:
         by_task[table.task].append(table)
     for task, tables in sorted(by_task.items()):
         spec = tables[0].spec
-        yield f"task/{figures.slug(task)}.html", {
-            "task": task,
-            "family": tables[0].family,
-            "spec": spec,
-            "paper": _paper(spec.paper if spec else None),
-            "metrics": [_metric(m, m.name == spec.primary) for m in spec.metrics] if spec else [],
-            "tables": [_table_view(table) for table in tables],
-        }
+        yield (
+            f"task/{figures.slug(task)}.html",
+            {
+                "task": task,
+                "family": tables[0].family,
+                "spec": spec,
+                "paper": _paper(spec.paper if spec else None),
+                "metrics": [_metric(m, m.name == spec.primary) for m in spec.metrics] if spec else [],
+                "tables": [_table_view(table) for table in tables],
+            },
+        )
 
 
 def _metric(metric: Metric, primary: bool) -> View:
     better = {"higher": "higher is better", "lower": "lower is better", "neutral": "explains, is no score"}
-    return {"name": metric.name, "better": better[metric.better], "summary": metric.summary, "primary": primary}
+    return {
+        "name": metric.name,
+        "better": better[metric.better],
+        "summary": metric.summary,
+        "primary": primary,
+    }
 
 
 def _paper(paper: Paper | None) -> View | None:
@@ -126,7 +139,9 @@ def _table_view(table: Table) -> View:
         "direction": {True: "higher is better", False: "lower is better", None: ""}[table.higher],
         "unit": figures.unit_name(unit),
         "ends": [figures.number(x, unit) for x in scale],
-        "columns": [{"name": m, "unit": figures.unit_name(units[m]), "about": _about(table, m)} for m in others],
+        "columns": [
+            {"name": m, "unit": figures.unit_name(units[m]), "about": _about(table, m)} for m in others
+        ],
         "rows": [_line(table, entry, scale, unit, units) for entry in table.entries],
         "slices": table.slices,
         "floor": _noise_floor(table, unit),
@@ -142,10 +157,11 @@ def _noise_floor(table: Table, unit: str) -> str:
     if floor is None:
         return ""
     difference, seeds = floor
-    size = f"{figures.number(difference, unit)} {'points' if unit == 'fraction' else figures.unit_name(unit)}".strip()
+    name = "points" if unit == "fraction" else figures.unit_name(unit)
+    size = f"{figures.number(difference, unit)} {name}".strip()
     return (
-        f"With {seeds} seeds each, a difference of {size} between two methods is found with a chance of 80 %; "
-        "smaller ones may be chance."
+        f"With {seeds} seeds each, a difference of {size} between two methods is found with a chance of "
+        "80 %; smaller ones may be chance."
     )
 
 
@@ -163,7 +179,9 @@ def _line(table: Table, entry: Entry, scale: figures.Axis, unit: str, units: Map
         "rank": entry.rank,
         "mean": mean,
         "score": score,
-        "chart": figures.strip(list(values.values()), mean, entry.interval(), scale, f"{entry.method}: {score}")
+        "chart": figures.strip(
+            list(values.values()), mean, entry.interval(), scale, f"{entry.method}: {score}"
+        )
         if mean is not None
         else "",
         "per_seed": [f"seed {seed}: {figures.number(value, unit)}" for seed, value in values.items()],
@@ -210,15 +228,18 @@ def methods(board: Board, specs: Mapping[str, MethodSpec]) -> Iterator[tuple[str
             by_pair[table.task, entry.method].append((table, entry))
     for (task, method), found in sorted(by_pair.items(), key=lambda item: item[0]):
         spec = specs.get(method)
-        yield f"task/{figures.slug(task)}/{figures.slug(method)}.html", {
-            "task": task,
-            "task_page": f"../{figures.slug(task)}.html",
-            "method": method,
-            "role": ROLES.get(found[0][1].role, ""),
-            "spec": spec,
-            "paper": _paper(spec.paper if spec else None),
-            "entries": [_runs(table, entry) for table, entry in found],
-        }
+        yield (
+            f"task/{figures.slug(task)}/{figures.slug(method)}.html",
+            {
+                "task": task,
+                "task_page": f"../{figures.slug(task)}.html",
+                "method": method,
+                "role": ROLES.get(found[0][1].role, ""),
+                "spec": spec,
+                "paper": _paper(spec.paper if spec else None),
+                "entries": [_runs(table, entry) for table, entry in found],
+            },
+        )
 
 
 def _runs(table: Table, entry: Entry) -> View:
@@ -234,8 +255,8 @@ def _runs(table: Table, entry: Entry) -> View:
         "rank": entry.rank,
         "columns": [{"name": m, "unit": figures.unit_name(units[m])} for m in names],
         "runs": [_run(entry, run, units) for run in entry.runs],
-        "settings": _pairs(entry.cell["settings"]),
-        "task_settings": _pairs(entry.cell["task_settings"]),
+        "settings": figures.pairs(entry.cell["settings"]),
+        "task_settings": figures.pairs(entry.cell["task_settings"]),
         "versions": (entry.cell["method_version"], entry.cell["task_version"]),
         "environments": _environments(entry.runs),
     }
@@ -252,33 +273,14 @@ def _run(entry: Entry, run: Row, units: Mapping[str, str]) -> View:
         "error": run["error"] or (run["reason"] if run["status"] != "ok" else ""),
         "cells": figures.cells([*values, *cost]),
         "device": run["device"],
-        "started": _date(run["started"]),
+        "started": figures.date(run["started"]),
         "commit": run["git_commit"][:10] + (" + changes" if run["git_dirty"] else ""),
         "code": run["code"][:10],
         "command": figures.command(run, [run["seed"]]),
     }
 
 
-def _date(started: float) -> str:
-    try:
-        return f"{datetime.datetime.fromtimestamp(started, datetime.UTC):%Y-%m-%d %H:%M}"
-    except (OverflowError, ValueError, OSError):
-        return figures.MISSING
-
-
 def _environments(runs: Sequence[Row]) -> list[list[tuple[str, str]]]:
     """Machine and packages, once for all runs that share them."""
     distinct = dict.fromkeys((run["host"], run["packages"]) for run in runs)
-    return [[*_pairs(host), *_pairs(packages)] for host, packages in distinct]
-
-
-@cache
-def _pairs(text: str) -> list[tuple[str, str]]:
-    """A JSON object as names and values; other text as one value."""
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        return [("", text)]
-    return [(k, v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)) for k, v in found.items()]
+    return [[*figures.pairs(host), *figures.pairs(packages)] for host, packages in distinct]

@@ -33,14 +33,18 @@ def scores(results: Sequence[Result], store: Store) -> Scores:
 
 
 def rows(results: Sequence[Result], scores: Scores, store: Store) -> list[Mapping[str, Any]]:
-    """One row a task, method and metric over the whole test set, the primary metric first."""
+    """One row a task, method and metric over the whole test set, the primary metric first.
+
+    Where several methods or tasks are shown, only their primary metrics are.
+    """
     groups: dict[tuple[Any, ...], list[Result]] = {}
     for result in results:
         cell = result.planned.cell
         if result.run and result.run.status == "ok":
             key = (cell.task, cell.method, cell.profile, cell.base_model, cell.settings, cell.task_settings)
             groups.setdefault(key, []).append(result)
-    return [row for group in groups.values() for row in _group(group, scores, store)]
+    made = [_group(group, scores, store) for group in groups.values()]
+    return made[0] if len(made) == 1 else [row for group in made for row in group[:1]]
 
 
 def _group(group: Sequence[Result], scores: Scores, store: Store) -> list[Mapping[str, Any]]:

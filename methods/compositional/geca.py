@@ -100,7 +100,11 @@ class Index:
                 offers.update(self._offered_through(arguments))
             sets = [frozenset(a) for a in own]
             self._choices[own] = Counter(
-                {a: n for a, n in sorted(offers.items()) if a not in own and any(map(set(a).isdisjoint, sets))}
+                {
+                    a: n
+                    for a, n in sorted(offers.items())
+                    if a not in own and any(map(set(a).isdisjoint, sets))
+                }
             )
         return self._choices[own]
 
@@ -112,9 +116,7 @@ class Index:
         return self._offers[arguments]
 
 
-def recombine(
-    train: Sequence[Example], n: int, limits: Limits, rng: np.random.Generator
-) -> list[Augmented]:
+def recombine(train: Sequence[Example], n: int, limits: Limits, rng: np.random.Generator) -> list[Augmented]:
     """At most `n` new examples, each a template of one training line with a neighbour's filling."""
     index = Index(train, limits)
     seen_x, seen_y = {e.x for e in train}, {e.y for e in train}

@@ -23,7 +23,7 @@ class LexSym(Neural):
     """A parser trained on a mix of the training lines and lines in which two words changed roles.
 
     Two words of the induced lexicon may be swapped if some training input becomes another one when the
-    first is put for the second. A swap exchanges them wherever they occur in the input, and their images
+    first is put for the second, and back. A swap exchanges them wherever they occur in the input, and their images
     in the output. The line and the first word are drawn uniformly, the second by 1 / its highest count in
     the lexicon, so that rare words enter often.
 
@@ -83,7 +83,9 @@ def swappable(lexicon: Mapping[str, object], inputs: Iterable[str]) -> Partners:
         for word in set(text.split()) & lexicon.keys():
             frames[word].add(" ".join("" if token == word else token for token in text.split()))
     partners = {
-        word: [other for other in sorted(frames) if other != word and not frames[word].isdisjoint(frames[other])]
+        word: [
+            other for other in sorted(frames) if other != word and not frames[word].isdisjoint(frames[other])
+        ]
         for word in sorted(frames)
     }
     return {word: others for word, others in partners.items() if others}

@@ -84,9 +84,7 @@ def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:
     return [by_query[query] for query in queries]
 
 
-def distances(
-    rows: tuple[np.ndarray, np.ndarray], columns: tuple[np.ndarray, np.ndarray]
-) -> np.ndarray:
+def distances(rows: tuple[np.ndarray, np.ndarray], columns: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Levenshtein distances of P pairs, by dynamic programming over all pairs at once.
 
     Each side is its token ids (P, longest) and lengths (P); paddings of the two sides differ. A cell
@@ -127,9 +125,7 @@ def _search(
         r, c = r[worth], c[worth]
         for start in range(0, len(r), PAIRS_AT_ONCE):
             some_r, some_c = r[start : start + PAIRS_AT_ONCE], c[start : start + PAIRS_AT_ONCE]
-            measured = distances(
-                (rows[0][some_r], rows[1][some_r]), (columns[0][some_c], columns[1][some_c])
-            )
+            measured = distances((rows[0][some_r], rows[1][some_r]), (columns[0][some_c], columns[1][some_c]))
             _improve(best, where, some_r, some_c, measured)
     return [int(k) for k in where]
 
@@ -151,7 +147,9 @@ def _encode(texts: Sequence[str], words: Mapping[str, int], pad: int) -> tuple[n
     """Token ids (texts, longest) and lengths; unknown tokens get the padding of queries."""
     ids = [[words.get(word, NO_TOKEN) for word in text.split()] for text in texts]
     lengths = np.array([len(row) for row in ids], dtype=np.int64)
-    out = np.full((len(ids), int(lengths.max(initial=0))), pad, dtype=np.int16 if len(words) < FAR else np.int32)
+    out = np.full(
+        (len(ids), int(lengths.max(initial=0))), pad, dtype=np.int16 if len(words) < FAR else np.int32
+    )
     for row, tokens in zip(out, ids, strict=True):
         row[: len(tokens)] = tokens
     return out, lengths

@@ -55,7 +55,9 @@ class Prim2PrimX(Neural):
         """Mutations of the distinct training lines."""
         rng = ctx.rng("prim2primx")
         words = primitives(problem.train, self.copies, self.tau)
-        return mutations(problem.train, words, self.copies, rng, per_example=self.per_example, max_n=self.max_n)
+        return mutations(
+            problem.train, words, self.copies, rng, per_example=self.per_example, max_n=self.max_n
+        )
 
 
 def primitives(train: Sequence[Example], copies: int = 5, tau: float = 0.5) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from leaderboard.aggregate import Entry, Table
     from suite.store import Store
 
+Correct = dict[str, dict[int, float]]
+"""Run id to example to how right its answer was."""
 COLUMNS = (
     *("task", "profile", "metric", "a", "a_mean", "a_low", "a_high", "b", "b_mean", "b_low", "b_high"),
     *("difference", "low", "high", "p", "seeds", "a_wins", "b_wins", "ties", "note"),
@@ -57,11 +59,9 @@ def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | Non
     stored.refuse_unknown(store, where.get("task", ()), (a, b))
     _one_family(a, b)
     board = stored.board(store, {**where, "method": (a, b)})
-    rows = []
-    for part in board.tables:
-        pair = [_entry(part, name) for name in (a, b)]
-        if pair[0] is not None and pair[1] is not None:
-            rows.append(_row(store, part, pair[0], pair[1], metric or part.primary))
+    pairs = [(part, *pair) for part in board.tables if (pair := _pair(part, a, b)) is not None]
+    correct = _correct(store, [entry for _, *pair in pairs for entry in pair])
+    rows = [_row(part, x, y, metric or part.primary, correct) for part, x, y in pairs]
     if not any(row["seeds"] for row in rows):
         have = {name: [t.task for t in board.tables if _finished(t, name)] for name in (a, b)}
         said = "; ".join(f"{name} has {', '.join(tasks) or 'none'}" for name, tasks in have.items())
@@ -93,7 +93,21 @@ def _finished(part: Table, method: str) -> bool:
     return entry is not None and bool(entry.per_seed())
 
 
-def _row(store: Store, part: Table, a: Entry, b: Entry, metric: str) -> dict[str, Any]:
+def _pair(part: Table, a: str, b: str) -> tuple[Entry, Entry] | None:
+    x, y = _entry(part, a), _entry(part, b)
+    return (x, y) if x is not None and y is not None else None
+
+
+def _correct(store: Store, entries: Sequence[Entry]) -> Correct:
+    """Of every logged example of these runs, how right it was; read in one go."""
+    wanted = [run["run"] for entry in entries for run in entry.runs]
+    correct: Correct = {}
+    for row in store.samples(wanted).select(["run", "index", "correct"]).to_pylist():
+        correct.setdefault(row["run"], {})[row["index"]] = row["correct"]
+    return correct
+
+
+def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict[str, Any]:
     from suite.stats import mean_interval, permutation_test
 
     of_a, of_b = a.per_seed(metric), b.per_seed(metric)
@@ -119,7 +133,7 @@ def _row(store: Store, part: Table, a: Entry, b: Entry, metric: str) -> dict[str
         **facts("", gaps),
         "p": permutation_test(x, y) if len(seeds) > 1 else None,
         "seeds": len(seeds),
-        **_examples(store, a, b, seeds),
+        **_examples(correct, a, b, seeds),
         "note": "; ".join(_notes(a, b, metric)),
     }
 
@@ -145,14 +159,9 @@ def _listed(seeds: list[int]) -> str:
     return ", ".join(map(str, seeds)) or "none"
 
 
-def _examples(store: Store, a: Entry, b: Entry, seeds: list[int]) -> dict[str, int | None]:
+def _examples(correct: Correct, a: Entry, b: Entry, seeds: list[int]) -> dict[str, int | None]:
     """Over shared seeds and logged examples: how often only one of the two is better, and how often none."""
     runs = [{run["seed"]: run["run"] for run in e.runs if run["seed"] in seeds} for e in (a, b)]
-    wanted = [run for of_seed in runs for run in of_seed.values()]
-    rows = store.samples(wanted).select(["run", "index", "correct"]).to_pylist() if wanted else []
-    correct: dict[str, dict[int, float]] = {}
-    for row in rows:
-        correct.setdefault(row["run"], {})[row["index"]] = row["correct"]
     counts = {"a_wins": 0, "b_wins": 0, "ties": 0}
     for seed in seeds:
         _count(counts, *(correct.get(of_seed[seed], {}) for of_seed in runs))

@@ -37,7 +37,9 @@ def build(out: Path, results: Path, quiet: bool) -> None:
     try:
         from leaderboard import site
     except ImportError as error:
-        raise UsageError(f"the pages need a package that is not installed ({error.name}): add the extra 'site'") from None
+        raise UsageError(
+            f"the pages need a package that is not installed ({error.name}): add the extra 'site'"
+        ) from None
     from suite import catalog
     from suite.cli import stored
 
@@ -68,7 +70,7 @@ def open_(out: Path, port: int, browser: bool) -> None:
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """A server of the files in `folder`, bound to the loopback address; UsageError for a port that is taken."""
+    """A server of the files in `folder`, on the loopback address; UsageError for a port that is taken."""
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 

@@ -123,7 +123,8 @@ def run_cells(cells: Sequence[Any], request: Request) -> int:
         if not missing:
             click.echo(f"nothing to run{held}")
         return OK
-    results = [*answered, *_run(missing, store, request)]
+    asked = {planned.cell.id: place for place, planned in enumerate(cells)}
+    results = sorted([*answered, *_run(missing, store, request)], key=lambda r: asked[r.planned.cell.id])
     click.echo(_answer(results, store, request.fmt), nl=False)
     return _exit_code(results)
 

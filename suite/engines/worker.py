@@ -43,7 +43,6 @@ def main() -> None:
 
 def serve(request: Mapping[str, Any], send: Send) -> None:
     """Run the cell of a request and send its outcome, or the error that makes the request wrong."""
-    send({"begun": True})
     try:
         send({"outcome": encode(_run(request, send))})
     except SuiteError as error:
@@ -51,9 +50,13 @@ def serve(request: Mapping[str, Any], send: Send) -> None:
 
 
 def _run(request: Mapping[str, Any], send: Send) -> Outcome:
+    import numpy  # noqa: F401
+
     from suite.runner import execute
 
     planned = restore(Cell(**request["cell"]))
+    # From here on the time is the cell's: what a new worker has to load first is not held against it.
+    send({"begun": True})
     with checkpoints.held(planned.cell.id, planned.code) as folder:
         outcome = execute(
             planned,

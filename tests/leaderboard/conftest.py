@@ -25,19 +25,48 @@ class Rows:
         self._clock = itertools.count(1)
 
     def add(
-        self, method: str, seed: int, value: float | None = None, *, scores: Mapping[Any, float] | None = None,
-        overrides: Mapping[str, Any] | None = None, **columns: Any,
+        self,
+        method: str,
+        seed: int,
+        value: float | None = None,
+        *,
+        scores: Mapping[Any, float] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        **columns: Any,
     ) -> str:
         """A run of `method` whose accuracy is `value`; `scores` adds metrics or (metric, slice) pairs."""
         clock = next(self._clock)
         run: Row = {
-            "run": f"run{clock:05d}", "cell": "", "family": "toy", "task": "toy", "method": method,
-            "profile": "small", "base_model": "", "overrides": canonical(dict(overrides or {})),
-            "task_version": 1, "method_version": 1, "settings": "{}", "task_settings": "{}",
-            "data_fingerprint": "", "model_fingerprint": "", "seed": seed, "code": "c0de", "status": "ok",
-            "error": "", "reason": "", "started": float(clock), "wall_s": 2.0, "overhead_s": 0.001,
-            "peak_mb": 100.0, "device": "cpu", "threads": 1, "git_commit": "abc1234", "git_dirty": False,
-            "packages": '{"numpy":"2"}', "host": '{"cpu":"x"}', "origin": "project",
+            "run": f"run{clock:05d}",
+            "cell": "",
+            "family": "toy",
+            "task": "toy",
+            "method": method,
+            "profile": "small",
+            "base_model": "",
+            "overrides": canonical(dict(overrides or {})),
+            "task_version": 1,
+            "method_version": 1,
+            "settings": "{}",
+            "task_settings": "{}",
+            "data_fingerprint": "",
+            "model_fingerprint": "",
+            "seed": seed,
+            "code": "c0de",
+            "status": "ok",
+            "error": "",
+            "reason": "",
+            "started": float(clock),
+            "wall_s": 2.0,
+            "overhead_s": 0.001,
+            "peak_mb": 100.0,
+            "device": "cpu",
+            "threads": 1,
+            "git_commit": "abc1234",
+            "git_dirty": False,
+            "packages": '{"numpy":"2"}',
+            "host": '{"cpu":"x"}',
+            "origin": "project",
         }
         run |= columns
         self.runs.append(run)
@@ -48,8 +77,16 @@ class Rows:
         return str(run["run"])
 
     def score(self, run: str, metric: str, value: float | None, part: str = "all") -> None:
-        self.scores.append({"run": run, "metric": metric, "slice": part, "value": value, "n": 10,
-                            "higher_is_better": DIRECTION[metric]})
+        self.scores.append(
+            {
+                "run": run,
+                "metric": metric,
+                "slice": part,
+                "value": value,
+                "n": 10,
+                "higher_is_better": DIRECTION[metric],
+            }
+        )
 
     def seeds(self, method: str, values: list[float], **columns: Any) -> None:
         for seed, value in enumerate(values):

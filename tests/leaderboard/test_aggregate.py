@@ -112,7 +112,10 @@ def test_other_task_settings_are_listed_last_and_not_ranked(rows: Any) -> None:
     rows.seeds("toy-slow", [0.9, 1.0], task_settings='{"size":2}', overrides={"task.size": 2})
     table = only_table(rows)
     assert [(e.mean(), e.comparable) for e in table.entries] == [
-        (pytest.approx(0.35), True), (pytest.approx(0.15), True), (pytest.approx(0.95), False)]
+        (pytest.approx(0.35), True),
+        (pytest.approx(0.15), True),
+        (pytest.approx(0.95), False),
+    ]
     assert table.entries[-1].rank is None
 
 
@@ -129,7 +132,11 @@ def test_nulls_and_ceilings_stand_in_the_table_without_a_rank(rows: Any) -> None
     rows.seeds("toy-nan", [0.8, 0.81])
     rows.seeds("toy-bad", [0.5, 0.5])
     table = only_table(rows)
-    assert [(e.role, e.rank) for e in table.entries] == [("ceiling", None), ("baseline", (1, 1)), ("null", None)]
+    assert [(e.role, e.rank) for e in table.entries] == [
+        ("ceiling", None),
+        ("baseline", (1, 1)),
+        ("null", None),
+    ]
     assert [e.cell["method"] for e in table.of_role("null")] == ["toy-bad"]
 
 
@@ -149,7 +156,12 @@ def test_cost_is_the_median_time_and_the_largest_memory_of_ok_runs(rows: Any) ->
 
 
 def test_metrics_come_in_the_tasks_order_and_slices_by_name(rows: Any) -> None:
-    rows.add("toy-nan", 0, 0.5, scores={"seconds": 1, "errors": 5, ("accuracy", "odd"): 0.4, ("accuracy", "even"): 1})
+    rows.add(
+        "toy-nan",
+        0,
+        0.5,
+        scores={"seconds": 1, "errors": 5, ("accuracy", "odd"): 0.4, ("accuracy", "even"): 1},
+    )
     table = only_table(rows)
     assert table.metrics == ["accuracy", "errors", "seconds"]
     assert table.slices == ["even", "odd"]
@@ -173,5 +185,7 @@ def test_the_order_of_the_rows_changes_nothing(rows: Any) -> None:
     random.Random(0).shuffle(rows.runs)
     random.Random(1).shuffle(rows.scores)
     after = rows.board()
-    assert [e.runs for t in after.tables for e in t.entries] == [e.runs for t in before.tables for e in t.entries]
+    assert [e.runs for t in after.tables for e in t.entries] == [
+        e.runs for t in before.tables for e in t.entries
+    ]
     assert [e.mean("errors") for e in only_table(rows).entries] == [3.0] * 3

@@ -25,7 +25,10 @@ def clocked() -> TaskSpec:
     from dataclasses import replace
 
     (spec,) = toy_plugin.TASKS
-    extra = (Metric("seconds", "lower", "s", "time", exact=False), Metric("overlap", "neutral", "fraction", "overlap"))
+    extra = (
+        Metric("seconds", "lower", "s", "time", exact=False),
+        Metric("overlap", "neutral", "fraction", "overlap"),
+    )
     return replace(spec, metrics=spec.metrics + extra)
 
 
@@ -193,7 +196,9 @@ def test_the_newest_run_of_a_cell_is_judged(new_rows: Any) -> None:
 
 def test_a_damaged_file_is_incomplete(new_rows: Any) -> None:
     old, new = two(new_rows, [0.5], [0.5])
-    found = compare(Results(old.runs, old.scores, ["x.parquet: truncated"]), Results(new.runs, new.scores), {})
+    found = compare(
+        Results(old.runs, old.scores, ["x.parquet: truncated"]), Results(new.runs, new.scores), {}
+    )
     assert found.exit_code == 3
 
 
@@ -227,8 +232,12 @@ def test_noise_rule_holds_two_seeds_and_equal_seeds_exactly(new_rows: Any) -> No
 def test_twenty_reruns_with_other_seeds_of_chance_raise_no_alarm_by_the_noise_rule(new_rows: Any) -> None:
     rng = random.Random(7)
     codes = [
-        gate(*two(new_rows, [rng.gauss(0.6, 0.03) for _ in range(5)], [rng.gauss(0.6, 0.03) for _ in range(5)]),
-             "noise").exit_code
+        gate(
+            *two(
+                new_rows, [rng.gauss(0.6, 0.03) for _ in range(5)], [rng.gauss(0.6, 0.03) for _ in range(5)]
+            ),
+            "noise",
+        ).exit_code
         for _ in range(20)
     ]
     assert codes == [0] * 20
@@ -249,7 +258,9 @@ def hostile(new_rows: Any) -> Report:
 def test_junit_has_a_case_a_cell_and_counts_its_failures(new_rows: Any) -> None:
     root = ET.fromstring(report.junit(hostile(new_rows)))
     (suite,) = root
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("3",) + ("1",) * 3
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) == (
+        "3",
+    ) + ("1",) * 3
     failure = suite.find("testcase/failure")
     assert failure is not None
     assert failure.get("message") == "regression: accuracy 0.5 -> 0.4"
@@ -261,7 +272,8 @@ def test_markdown_shows_hostile_names_as_text(new_rows: Any) -> None:
     assert "<script>" not in text and "<b>" not in text
     rows = [line for line in text.splitlines() if line.startswith("| &#60;script")]
     assert [line.count("|") for line in rows] == [7, 7]
-    assert "### gate failed: 1 regression, 1 incomplete comparison, 1 superseded cell; 1 value of 1 cell compared" in text
+    counts = "1 regression, 1 incomplete comparison, 1 superseded cell; 1 value of 1 cell compared"
+    assert f"### gate failed: {counts}" in text
 
 
 def run_gate(*options: object) -> tuple[int, str]:
@@ -325,6 +337,8 @@ def test_wrong_use_is_exit_code_2(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written_is_exit_code_2(tmp_path: Path) -> None:
     there = stored(tmp_path / "there", {"toy-coin": [0.5]})
     (tmp_path / "file").write_text("")
-    code, said = run_gate("--baseline", there, "--candidate", there, "--junit", tmp_path / "file" / "gate.xml")
+    code, said = run_gate(
+        "--baseline", there, "--candidate", there, "--junit", tmp_path / "file" / "gate.xml"
+    )
     assert code == 2
     assert "cannot be written" in said

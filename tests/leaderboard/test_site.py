@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import threading
 import urllib.request
 from html.parser import HTMLParser
@@ -14,9 +13,8 @@ import pytest
 import toy_plugin
 from click.testing import CliRunner
 
-from leaderboard import figures, site
+from leaderboard import site
 from suite.errors import UsageError
-from suite.stats import Interval
 
 VOID = {"meta", "link", "br", "wbr", "img", "hr"}
 SVG_LEAVES = {"path", "rect", "circle"}
@@ -156,16 +154,50 @@ def test_method_page_has_each_run_with_its_error(toy_board: Any) -> None:
     assert "suite run --method toy-raise --task toy --profile small --seeds 0" in Page(page).text
 
 
-HOSTILE = ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "../../etc/passwd", ".", "..", "a--b/c",
-           "\u202eright to left", "nul\x00here", "x" * 10_000, "javascript:alert(1)", "a\nb", "{{ 7*7 }}", ""]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "../../etc/passwd",
+    ".",
+    "..",
+    "a--b/c",
+    "\u202eright to left",
+    "nul\x00here",
+    "x" * 10_000,
+    "javascript:alert(1)",
+    "a\nb",
+    "{{ 7*7 }}",
+    "",
+]
 
 
 def test_hostile_names_and_texts_are_shown_as_text(rows: Any, tmp_path: Path) -> None:
     for name in HOSTILE:
-        rows.add(name, 0, 0.5, task=name, family=name, overrides={name: name}, base_model=name, host=name,
-                 settings=name, scores={("accuracy", name or "none"): 0.5}, git_commit=name, profile=name or "small")
-        rows.add(name, 1, status="failed", error=name, task=name, overrides={name: name}, base_model=name,
-                 profile=name or "small", settings=name)
+        rows.add(
+            name,
+            0,
+            0.5,
+            task=name,
+            family=name,
+            overrides={name: name},
+            base_model=name,
+            host=name,
+            settings=name,
+            scores={("accuracy", name or "none"): 0.5},
+            git_commit=name,
+            profile=name or "small",
+        )
+        rows.add(
+            name,
+            1,
+            status="failed",
+            error=name,
+            task=name,
+            overrides={name: name},
+            base_model=name,
+            profile=name or "small",
+            settings=name,
+        )
     count = site.build(rows.board(), METHODS, tmp_path / "site")
     written = [p for p in tmp_path.rglob("*.html")]
     assert len(written) == count == 1 + 2 * len(HOSTILE)
@@ -173,7 +205,8 @@ def test_hostile_names_and_texts_are_shown_as_text(rows: Any, tmp_path: Path) ->
     for path in written:
         page = Page(path.read_text(encoding="utf-8"))
         assert [attrs for tag, attrs in page.tags if tag in ("script", "img") and "src" in attrs] == [
-            {"src": page.all("script", "src")[0], "defer": ""}]
+            {"src": page.all("script", "src")[0], "defer": ""}
+        ]
         assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
         assert not any(link.startswith("javascript:") for link in page.all("a", "href"))
         assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -193,8 +226,10 @@ def test_the_same_rows_in_another_order_build_the_same_bytes(toy_board: Any, tmp
     toy_board.runs.reverse()
     toy_board.scores.reverse()
     site.build(toy_board.board(), METHODS, tmp_path / "b")
-    first, second = ({p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file()}
-                     for r in (tmp_path / "a", tmp_path / "b"))
+    first, second = (
+        {p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file()}
+        for r in (tmp_path / "a", tmp_path / "b")
+    )
     assert first == second
 
 
@@ -209,7 +244,9 @@ def test_names_the_catalogue_lost_are_shown_without_a_spec(rows: Any) -> None:
     assert "no longer has this method" in pages["task/gone-task/gone-method.html"]
 
 
-def test_a_new_build_replaces_the_old_pages_and_nothing_else(toy_board: Any, new_rows: Any, tmp_path: Path) -> None:
+def test_a_new_build_replaces_the_old_pages_and_nothing_else(
+    toy_board: Any, new_rows: Any, tmp_path: Path
+) -> None:
     out = tmp_path / "site"
     site.build(toy_board.board(), METHODS, out)
     site.build(new_rows().board(), METHODS, out)
@@ -229,51 +266,6 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(rows: Any, tmp_path: Path
         site.build(rows.board(), METHODS, tmp_path / "file" / "site")
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "shown"),
-    [(0.7486, "fraction", "74.9"), (0.0, "fraction", "0.0"), (None, "fraction", "–"), (float("nan"), "count", "–"),
-     (7706.0, "count", "7,706"), (3079.4, "count", "3,079"), (2.5, "count", "2.5"), (12.3456, "nats", "12.35"),
-     (0.42, "s", "0.42 s"), (9.96, "s", "10.0 s"), (59.6, "s", "1 min 0 s"), (7805.0, "s", "2 h 10 min")],
-)
-def test_numbers_are_shown_in_their_unit(value: float | None, unit: str, shown: str) -> None:
-    assert figures.number(value, unit) == shown
-
-
-def test_memory_is_shown_in_mib_or_gib() -> None:
-    assert [figures.memory(x) for x in (None, 512.4, 1536.0)] == ["–", "512 MiB", "1.5 GiB"]
-
-
-def test_file_names_are_distinct_safe_and_short() -> None:
-    names = [*HOSTILE, "x" * 9_999, "a b", "a~20~b", "A", "scan-jump"]
-    slugs = [figures.slug(name) for name in names]
-    assert len(set(slugs)) == len(names)
-    assert all(re.fullmatch(r"[A-Za-z0-9~_-][A-Za-z0-9~_.-]{0,90}", s) for s in slugs)
-    assert figures.slug("scan-jump") == "scan-jump"
-
-
-def test_a_charts_marks_lie_where_the_values_say() -> None:
-    """160 px with 5 at each edge: 0.5 of 0 to 1 lies at 80, 0.2 at 35; beyond the axis is at its edge."""
-    chart = figures.strip([0.2], 0.5, Interval(-0.3, 0.8), figures.Axis(0, 1), 'a"b<')
-    assert 'cx="35.0"' in chart and 'd="M80.0 2v16"' in chart
-    assert '<rect class="ci" x="5.0" y="5" width="120.0"' in chart
-    assert 'aria-label="a&#34;b&lt;"' in chart
-
-
-def test_an_axis_spans_its_values_unless_they_are_fractions() -> None:
-    assert figures.axis([0.4, 0.5], "fraction") == (0, 1)
-    assert figures.axis([10.0, 20.0], "nats") == pytest.approx((9.2, 20.8))
-    assert figures.axis([5.0], "nats") == pytest.approx((4.5, 5.5))
-    assert figures.axis([0.0], "nats") == (-1, 1)
-
-
-def test_the_command_of_a_row_is_quoted_for_a_shell(rows: Any) -> None:
-    rows.add("toy; rm", 3, 0.5, base_model="org/model", overrides={"parser": "lstm", "dedup": True, "task.size": 4})
-    words = shlex.split(figures.command(rows.runs[0], [3, 0, 1]))
-    assert words == ["suite", "run", "--method", "toy; rm", "--task", "toy", "--profile", "small", "--seeds", "0,1,3",
-                     "--base-model", "org/model", "--set", "parser=lstm", "--set", "dedup=true",
-                     "--set", "task.size=4"]
-
-
 def test_the_verb_builds_pages_from_a_results_folder(tmp_path: Path) -> None:
     from suite.cli import main
     from suite.plan import plan
@@ -285,7 +277,9 @@ def test_the_verb_builds_pages_from_a_results_folder(tmp_path: Path) -> None:
     options = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "site")]
     result = CliRunner().invoke(main, ["leaderboard", "build", *options])
     assert (result.exit_code, result.output) == (
-        0, f"3 pages in {tmp_path / 'site'}; open {tmp_path / 'site' / 'index.html'}\n")
+        0,
+        f"3 pages in {tmp_path / 'site'}; open {tmp_path / 'site' / 'index.html'}\n",
+    )
     assert "toy-coin" in (tmp_path / "site" / "task" / "toy.html").read_text(encoding="utf-8")
 
 

@@ -66,3 +66,10 @@ def test_a_wrong_name_is_wrong_use(line: str, says: str) -> None:
 def test_a_dry_run_counts_the_matrix() -> None:
     done = sweep("--family toy --seeds 0-9 --dry-run")
     assert (done.exit_code, done.stdout.split(":")[0]) == (0, "80 cells to run")
+
+
+def test_several_methods_are_shown_by_their_primary_metric_one_by_all() -> None:
+    both = sweep("--method toy-good --method toy-bad --quiet").stdout.splitlines()
+    assert [line.split()[1:4:2] for line in both[1:-1]] == [["toy-good", "accuracy"], ["toy-bad", "accuracy"]]
+    one = sweep("--method toy-good --quiet").stdout.splitlines()
+    assert [line.split()[3] for line in one[1:]] == ["accuracy", "errors"]

@@ -1,0 +1,105 @@
+"""Numbers, names, charts and commands as a reader sees them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+import pytest
+
+from leaderboard import figures
+from suite.stats import Interval
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.7486, "fraction", "74.9"),
+        (0.0, "fraction", "0.0"),
+        (None, "fraction", "–"),
+        (float("nan"), "count", "–"),
+        (7706.0, "count", "7,706"),
+        (3079.4, "count", "3,079"),
+        (2.5, "count", "2.5"),
+        (12.3456, "nats", "12.35"),
+        (0.42, "s", "0.42 s"),
+        (9.96, "s", "10.0 s"),
+        (59.6, "s", "1 min 0 s"),
+        (7805.0, "s", "2 h 10 min"),
+    ],
+)
+def test_numbers_are_shown_in_their_unit(value: float | None, unit: str, shown: str) -> None:
+    assert figures.number(value, unit) == shown
+
+
+def test_memory_is_shown_in_mib_or_gib() -> None:
+    assert [figures.memory(x) for x in (None, 512.4, 1536.0)] == ["–", "512 MiB", "1.5 GiB"]
+
+
+def test_file_names_are_distinct_safe_and_short() -> None:
+    names = ["<b>", "..", ".", "", "a/b", "a\nb", "nul\x00", "x" * 9_999, "a b", "a~20~b", "A", "scan-jump"]
+    slugs = [figures.slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9~_-][A-Za-z0-9~_.-]{0,90}", s) for s in slugs)
+    assert figures.slug("scan-jump") == "scan-jump"
+
+
+def test_a_charts_marks_lie_where_the_values_say() -> None:
+    """160 px with 5 at each edge: 0.5 of 0 to 1 lies at 80, 0.2 at 35; beyond the axis is at its edge."""
+    chart = figures.strip([0.2], 0.5, Interval(-0.3, 0.8), figures.Axis(0, 1), 'a"b<')
+    assert 'cx="35.0"' in chart and 'd="M80.0 2v16"' in chart
+    assert '<rect class="ci" x="5.0" y="5" width="120.0"' in chart
+    assert 'aria-label="a&#34;b&lt;"' in chart
+
+
+def test_an_axis_spans_its_values_unless_they_are_fractions() -> None:
+    assert figures.axis([0.4, 0.5], "fraction") == (0, 1)
+    assert figures.axis([10.0, 20.0], "nats") == pytest.approx((9.2, 20.8))
+    assert figures.axis([5.0], "nats") == pytest.approx((4.5, 5.5))
+    assert figures.axis([0.0], "nats") == (-1, 1)
+
+
+def test_the_command_of_a_row_is_quoted_for_a_shell(rows: Any) -> None:
+    rows.add(
+        "toy; rm", 3, 0.5, base_model="org/model", overrides={"parser": "lstm", "dedup": True, "task.size": 4}
+    )
+    words = shlex.split(figures.command(rows.runs[0], [3, 0, 1]))
+    assert words == [
+        "suite",
+        "run",
+        "--method",
+        "toy; rm",
+        "--task",
+        "toy",
+        "--profile",
+        "small",
+        "--seeds",
+        "0,1,3",
+        "--base-model",
+        "org/model",
+        "--set",
+        "dedup=true",
+        "--set",
+        "parser=lstm",
+        "--set",
+        "task.size=4",
+    ]
+
+
+def test_a_date_is_day_and_minute_in_utc() -> None:
+    assert [figures.date(x) for x in (0.0, 1e9, float("nan"), 1e30)] == [
+        "1970-01-01 00:00",
+        "2001-09-09 01:46",
+        "–",
+        "–",
+    ]
+
+
+def test_settings_that_are_no_json_are_shown_whole() -> None:
+    assert figures.pairs('{"lr":0.1,"name":"x","deep":null}') == [
+        ("lr", "0.1"),
+        ("name", "x"),
+        ("deep", "null"),
+    ]
+    assert figures.pairs("<nonsense>") == [("", "<nonsense>")]
