@@ -23,6 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 HELP_BUDGET_S, READ_BUDGET_S = 0.10, 0.40
 METRICS, SEEDS, METHODS = 5, 5, 20
 PLAIN = "import click; click.Group('plain', commands=[click.Command('verb')])(['--help'])"
+PLUGIN = """
+from dataclasses import replace
+from toy_plugin import TASKS as TOYS
+TASKS = [replace(TOYS[0], name=name) for name in {tasks}]
+"""
 
 
 def main() -> int:
@@ -35,8 +40,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        fill(Path(folder), chosen.rows)
-        measured = measure(commands(folder), chosen.repeat)
+        tasks = fill(Path(folder) / "results", chosen.rows)
+        (Path(folder) / "many_toys.py").write_text(PLUGIN.format(tasks=tasks))
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests"), folder])
+        measured = measure(commands(f"{folder}/results"), chosen.repeat)
     plain = measured["plain click"][0]
     print(f"{'command':32}  CPU s  x plain  budget")
     missed = False
@@ -84,16 +91,15 @@ def measure(
 
 def cpu_seconds(command: Sequence[str]) -> float:
     """User and system seconds of one run; a command that fails ends the benchmark."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    env = {**os.environ, "PYTHONPATH": path, "SUITE_PLUGINS": "toy_plugin", "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "SUITE_PLUGINS": "toy_plugin,many_toys", "OMP_NUM_THREADS": "1"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def fill(folder: Path, rows: int) -> None:
-    """A compacted results folder with `rows` scores: METRICS a run, SEEDS runs an entry, METHODS a task."""
+def fill(folder: Path, rows: int) -> list[str]:
+    """Make a compacted results folder with `rows` scores; the names of its tasks, without 'toy'."""
     sys.path.insert(0, str(ROOT))
     from suite.cell import Cell
     from suite.records import Outcome, ScoreRow
@@ -110,6 +116,7 @@ def fill(folder: Path, rows: int) -> None:
         scores = tuple(ScoreRow(name, "all", (index * 7919 % 1000) / 1000, 100, True) for name in names)
         store.append(Outcome(_run(cell, index), scores))
     store.compact(prune=True)
+    return sorted({path.name.removeprefix("task=") for path in (folder / "runs").iterdir()} - {"toy"})
 
 
 def _run(cell: object, index: int) -> object:

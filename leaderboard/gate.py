@@ -109,7 +109,7 @@ def compare(
     rule: Rule = "exact",
     tolerance: float = 0.0,
 ) -> Report:
-    """What the candidate changed; `tolerance` is absolute, in the metric's unit (0.01 is a per cent point)."""
+    """What the candidate changed; `tolerance` is absolute, in the metric's unit (0.01: a per cent point)."""
     before, after = _newest(baseline.runs), _newest(candidate.runs)
     findings = [
         Finding("incomplete", "results", note=line) for line in (*baseline.problems, *candidate.problems)

@@ -60,9 +60,9 @@ class Store:
         run = outcome.run
         if not is_run_id(run.run):
             raise StoreError(f"run id '{run.run}' cannot name a file; use letters, digits, '-', '_' and '.'")
-        placed: list[str] = []
+        files, placed = list(tables_of(outcome)), list[str]()
         try:
-            for kind, data in tables_of(outcome):
+            for kind, data in files:
                 self._place(kind, run, data, placed)
         except BaseException as error:
             for path in reversed(placed):

@@ -46,7 +46,8 @@ class Geca(Neural):
     in the order of a hash table). Fillings are drawn by the number of neighbours that offer them, and one
     that shares two fillings counts twice (there: once). A template with all its slots in the input or all
     in the output is dropped at once (there: it never makes an example, but may be a neighbour). The cap of
-    1,000 adjacencies is left out: it has no effect in the released code.
+    1,000 adjacencies is left out: it has no effect in the released code. Of several outputs for one new
+    input the first is kept (there: all).
 
     wug_count, wug_size, max_length, variants: see `Limits`. n: new examples, at most.
     """

@@ -23,9 +23,9 @@ class LexSym(Neural):
     """A parser trained on a mix of the training lines and lines in which two words changed roles.
 
     Two words of the induced lexicon may be swapped if some training input becomes another one when the
-    first is put for the second, and back. A swap exchanges them wherever they occur in the input, and their images
-    in the output. The line and the first word are drawn uniformly, the second by 1 / its highest count in
-    the lexicon, so that rare words enter often.
+    first is put for the second, and back. A swap exchanges them wherever they occur in the input, and their
+    images in the output. The line and the first word are drawn uniformly, the second by 1 / its highest
+    count in the lexicon, so that rare words enter often.
 
     Different from the release: it swaps anew in every batch; here up to `n` distinct examples whose input
     is in no training line are drawn beforehand, from 10 n swaps. With the default that is 300,000, about as

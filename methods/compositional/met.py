@@ -90,7 +90,7 @@ def mutate(source: np.ndarray, others: Sequence[np.ndarray], rng: np.random.Gene
 
 
 def exclusion(log_p: Tensor, target: Tensor, probability: str) -> Tensor:
-    """mean_b[-log(1 - p_b)] of log-probabilities (B, T, V); 1 - p is kept above 1e-7 so that it stays finite."""
+    """mean_b[-log(1 - p_b)] of log-probabilities (B, T, V); 1 - p is kept above 1e-7."""
     from methods.compositional.vocabulary import PAD
 
     mask = target != PAD

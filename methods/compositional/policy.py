@@ -1,4 +1,5 @@
-"""The policy of LCS: which component leaves a sentence and which one enters (Learning to Substitute Components).
+"""The policy of LCS: which component leaves a sentence and which one enters ("Learning to Substitute
+Components").
 
     c   = [h_1; h_T]                                     a biLSTM's reading of the sentence
     l^o = k cos(g(s_i), c)                               over the components of the sentence

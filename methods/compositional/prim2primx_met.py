@@ -10,4 +10,9 @@ from methods.compositional.prim2primx import Prim2PrimX
 
 @dataclass(frozen=True)
 class Prim2PrimXMet(Met, Prim2PrimX):
-    """Multiplied primitives as training data, mutual exclusivity as the loss."""
+    """Multiplied primitives as training data, mutual exclusivity as the loss.
+
+    aug_ratio: as Prim2PrimX alone has it, the share of mutations in the released merged file.
+    """
+
+    aug_ratio: float = Prim2PrimX.aug_ratio

@@ -58,7 +58,8 @@ def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | Non
     """One row a task that both methods ran; Incomplete where there is none."""
     stored.refuse_unknown(store, where.get("task", ()), (a, b))
     _one_family(a, b)
-    board = stored.board(store, {**where, "method": (a, b)})
+    asked = {"metric": (metric,)} if metric else {}
+    board = stored.means(store, {**where, **asked, "method": (a, b)})
     pairs = [(part, *pair) for part in board.tables if (pair := _pair(part, a, b)) is not None]
     correct = _correct(store, [entry for _, *pair in pairs for entry in pair])
     rows = [_row(part, x, y, metric or part.primary, correct) for part, x, y in pairs]

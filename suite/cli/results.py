@@ -61,7 +61,7 @@ def command(
     elif raw:
         columns, rows = RAW, sorted(stored.scores(store, conditions, RAW), key=_score_order)
     else:
-        columns, rows = MEANS, _means(stored.board(store, conditions).tables, conditions)
+        columns, rows = MEANS, _means(stored.means(store, conditions).tables, conditions)
         if not any(row["overrides"] for row in rows):
             columns = MEANS[:-1]
     stored.warn_of_problems(store)

@@ -13,6 +13,8 @@ from suite.api import TaskSpec
 from suite.errors import Incomplete, UsageError, unknown
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from leaderboard.aggregate import Board, Entry
     from suite.store import Store
 
@@ -94,14 +96,47 @@ def scores(store: Store, where: Where, columns: Sequence[str] | None = None) -> 
 
 
 def board(store: Store, where: Where) -> Board:
-    """The newest runs of every entry with their scores, by the rules of leaderboard/aggregate.py."""
+    """The newest runs of every entry with all their scores, by the rules of leaderboard/aggregate.py."""
+    from leaderboard import aggregate
+
+    table = store.scores({c: v for c, v in where.items() if c in ("task", "method", "profile")})
+    return _board(store, where, aggregate.RUN_COLUMNS, table)
+
+
+def means(store: Store, where: Where) -> Board:
+    """The board with no more than a mean needs: turning rows into Python values is most of a query's cost.
+
+    Without a condition on metrics only each task's primary one is read, without one on slices only the
+    whole test set; of a run only what tells entries apart and how it ended.
+    """
     from leaderboard import aggregate
     from suite import catalog
 
-    run_rows = runs(store, where, aggregate.RUN_COLUMNS)
-    narrow = {c: v for c, v in where.items() if c in ("task", "method", "profile", "metric", "slice")}
-    score_rows = scores(store, narrow, aggregate.SCORE_COLUMNS)
+    narrow = {c: v for c, v in where.items() if c in ("task", "method", "profile", "metric")}
+    table = store.scores({**narrow, "slice": where.get("slice", ("all",))})
+    if "metric" not in where:
+        table = _primary_only(table, catalog.tasks())
+    columns = ("run", "family", "seed", "code", "status", "started", *aggregate.ENTRY, *aggregate.GROUP)
+    return _board(store, where, columns, table)
+
+
+def _board(store: Store, where: Where, run_columns: Sequence[str], scores: pa.Table) -> Board:
+    from leaderboard import aggregate
+    from suite import catalog
+
+    score_rows = scores.select(list(aggregate.SCORE_COLUMNS)).to_pylist()
+    run_rows = runs(store, where, run_columns)
     return aggregate.aggregate(run_rows, score_rows, catalog.tasks(), catalog.methods())
+
+
+def _primary_only(table: pa.Table, specs: Mapping[str, TaskSpec]) -> pa.Table:
+    """The scores in a primary metric of their tasks; all of them when one task is in no catalogue."""
+    from suite._arrow import rows_where
+
+    tasks = set(table.column("task").unique().to_pylist())
+    if tasks - set(specs):
+        return table
+    return rows_where(table, "metric", {specs[task].primary for task in tasks})
 
 
 def overrides(entry: Entry) -> str:
@@ -161,7 +196,7 @@ def noise(results: Path, spec: TaskSpec) -> list[dict[str, Any]]:
     if not results.exists():
         return []
     store = open_store(results)
-    tables = board(store, {"task": (spec.name,), "metric": (spec.primary,)}).tables
+    tables = means(store, {"task": (spec.name,)}).tables
     return [row for table in tables if (row := _noise(table.profile, table.entries, spec)) is not None]
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
-import urllib.request
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import toy_plugin
-from click.testing import CliRunner
 
 from leaderboard import site
 from suite.errors import UsageError
@@ -264,47 +261,3 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(rows: Any, tmp_path: Path
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         site.build(rows.board(), METHODS, tmp_path / "file" / "site")
-
-
-def test_the_verb_builds_pages_from_a_results_folder(tmp_path: Path) -> None:
-    from suite.cli import main
-    from suite.plan import plan
-    from suite.runner import execute
-    from suite.store import Store
-
-    for seed in (0, 1):
-        Store(tmp_path / "results").append(execute(plan("toy", "toy-coin", "small", seed)))
-    options = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "site")]
-    result = CliRunner().invoke(main, ["leaderboard", "build", *options])
-    assert (result.exit_code, result.output) == (
-        0,
-        f"3 pages in {tmp_path / 'site'}; open {tmp_path / 'site' / 'index.html'}\n",
-    )
-    assert "toy-coin" in (tmp_path / "site" / "task" / "toy.html").read_text(encoding="utf-8")
-
-
-def test_pages_are_served_to_this_machine_only(toy_board: Any, tmp_path: Path) -> None:
-    from suite.cli.leaderboard import server
-
-    site.build(toy_board.board(), METHODS, tmp_path / "site")
-    with server(tmp_path / "site", 0) as running:
-        assert running.server_address[0] == "127.0.0.1"
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"http://127.0.0.1:{running.server_address[1]}/index.html"
-        ) as answer:
-            body = answer.read()
-        with pytest.raises(UsageError, match="choose another with --port"):
-            server(tmp_path / "site", running.server_address[1])
-        running.shutdown()
-        thread.join()
-    assert body == (tmp_path / "site" / "index.html").read_bytes()
-
-
-def test_open_without_pages_is_wrong_use(tmp_path: Path) -> None:
-    from suite.cli import main
-
-    result = CliRunner().invoke(main, ["leaderboard", "open", "--out", str(tmp_path), "--no-browser"])
-    assert result.exit_code == 2
-    assert "suite leaderboard build" in result.output

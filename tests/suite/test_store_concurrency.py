@@ -63,20 +63,26 @@ def start(code: str, *words: object) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], stdout=subprocess.PIPE, text=True)
 
 
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
 def test_killed_writers_lose_no_row_but_the_cells_in_flight(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     writers = [start(WRITER, tmp_path, CELLS * k, CELLS) for k in range(WRITERS)]
-    victims = {k: chance.randrange(CELLS) for k in chance.sample(range(WRITERS), WRITERS // 2)}
+    victims = chance.sample(writers, WRITERS // 2)
+    moments = sorted(chance.choices(range(CELLS), k=len(victims)))
     said: set[str] = set()
-    for k, writer in enumerate(writers):
+    for victim, moment in zip(victims, moments, strict=True):
+        said |= {line(victim) for _ in range(moment)}
+        victim.kill()
+    for writer in writers:
         assert writer.stdout is not None
-        for _ in range(victims.get(k, 0)):
-            said.add(writer.stdout.readline().strip())
-        if k in victims:
-            writer.kill()
         said |= set(writer.stdout.read().split())
         writer.stdout.close()
-        assert writer.wait() in ((0, -9) if k in victims else (0,))
+        assert writer.wait() in ((0, -9) if writer in victims else (0,))
+    assert any(victim.returncode for victim in victims)
 
     store = Store(tmp_path)
     kept = set(store.runs().column("run").to_pylist())
@@ -127,8 +133,7 @@ def test_a_reader_beside_writers_and_pruning_sees_every_committed_row(tmp_path: 
     store = Store(root)
     for _ in range(40):
         for writer in writers:
-            assert writer.stdout is not None
-            said.add(writer.stdout.readline().strip())
+            said.add(line(writer))
         runs = store.runs().column("run").to_pylist()
         scores = store.scores().column("run").to_pylist()
         assert len(runs) == len(set(runs)) and said | seen <= set(runs)

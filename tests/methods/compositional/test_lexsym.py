@@ -22,7 +22,7 @@ from methods.compositional.lexsym import (
 from suite.api import Context
 from tasks.compositional.contract import Example, Problem
 from tasks.compositional.scan.grammar import commands, interpret
-from tasks.compositional.scan.splits import examples, published
+from tasks.compositional.scan.splits import examples, published, sample
 
 TRAIN = examples(["walk", "run", "jump", "walk left", "walk right", "run left", "look left twice", "look"])
 
@@ -120,14 +120,14 @@ def test_rare_words_enter_in_proportion_to_their_rarity() -> None:
 
 
 def test_provenance_replays_to_the_same_pair() -> None:
-    train = examples(published("right").train[::30])
+    train = examples(sample(published("right").train, 1500, seed=0))
     made = swaps(train, 300, rng())
     assert len(made) == 300
     assert [replay(train, a) for a in made] == [a.example for a in made]
 
 
 def test_inputs_are_distinct_and_unseen_and_labels_right() -> None:
-    train = examples(published("right").train[::30])
+    train = examples(sample(published("right").train, 1500, seed=0))
     made = swaps(train, 300, rng())
     assert len({a.x for a in made}) == 300
     assert not {a.x for a in made} & {e.x for e in train}
@@ -135,7 +135,7 @@ def test_inputs_are_distinct_and_unseen_and_labels_right() -> None:
 
 
 def test_the_generator_decides_what_is_made() -> None:
-    train = examples(published("right").train[::30])
+    train = examples(sample(published("right").train, 1500, seed=0))
     assert swaps(train, 50, rng(1)) == swaps(train, 50, rng(1))
     assert swaps(train, 50, rng(1)) != swaps(train, 50, rng(2))
 

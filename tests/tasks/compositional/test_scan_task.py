@@ -114,10 +114,11 @@ def test_augmentation_is_counted_checked_and_compared_with_every_part() -> None:
         Augmented("c", "c c", 0, "dev input"),
         Augmented("e", "e", 0, "test input, wrong output"),
         Augmented("e", "e", 1, "the same pair again"),
-        Augmented("X", "X X", 1, "outside the language"),
+        Augmented("X", "X X", 1, "a word of the method's own"),
+        Augmented("c b", "c b", 1, "known words that mean nothing together"),
     ]
     found = scores(Answers(double, augmented=added))
-    assert found["aug_n", "all"] == Score("aug_n", 4)
+    assert found["aug_n", "all"] == Score("aug_n", 5)
     assert found["aug_consistency", "all"] == Score("aug_consistency", 0.5, 4)
     assert found["aug_overlap_train", "all"] == Score("aug_overlap_train", 0.5, 2)
     assert found["aug_overlap_dev", "all"] == Score("aug_overlap_dev", 0.5, 2)
