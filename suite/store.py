@@ -53,6 +53,18 @@ class Store:
         """The bad files met by this store's reads so far; each was skipped."""
         return list(self._problems.values())
 
+    def ready(self) -> None:
+        """Make the folder and try a write, before hours of work depend on it; StoreError says what is wrong."""
+        import tempfile
+
+        try:
+            _make_folder(os.fspath(self.root))
+            with tempfile.NamedTemporaryFile(dir=self.root, prefix=".ready-") as file:
+                file.write(b"ready")
+                file.flush()
+        except OSError as error:
+            raise _refused(self.root, error) from None
+
     def append(self, outcome: Outcome) -> None:
         """Write a finished run: wholly or not at all. StoreError says why it could not be written."""
         from suite._rows import tables_of

@@ -136,6 +136,7 @@ def _run(missing: Sequence[Any], store: Any, request: Request) -> list[Any]:
     from suite.progress import Progress
     from suite.sweep import sweep
 
+    store.ready()
     engine = Options(request.jobs, request.timeout, request.memory, request.threads, request.device)
     done = []
     with Progress(len(missing), request.jobs, request.quiet) as progress:

@@ -99,8 +99,10 @@ def board(store: Store, where: Where) -> Board:
     """The newest runs of every entry with all their scores, by the rules of leaderboard/aggregate.py."""
     from leaderboard import aggregate
 
+    # Runs before scores, here and below: a run that is committed in between then has no score to miss.
+    run_rows = runs(store, where, aggregate.RUN_COLUMNS)
     table = store.scores({c: v for c, v in where.items() if c in ("task", "method", "profile")})
-    return _board(store, where, aggregate.RUN_COLUMNS, table)
+    return _aggregated(run_rows, table)
 
 
 def means(store: Store, where: Where) -> Board:
@@ -112,20 +114,20 @@ def means(store: Store, where: Where) -> Board:
     from leaderboard import aggregate
     from suite import catalog
 
+    columns = ("run", "family", "seed", "code", "status", "started", *aggregate.ENTRY, *aggregate.GROUP)
+    run_rows = runs(store, where, columns)
     narrow = {c: v for c, v in where.items() if c in ("task", "method", "profile", "metric")}
     table = store.scores({**narrow, "slice": where.get("slice", ("all",))})
     if "metric" not in where:
         table = _primary_only(table, catalog.tasks())
-    columns = ("run", "family", "seed", "code", "status", "started", *aggregate.ENTRY, *aggregate.GROUP)
-    return _board(store, where, columns, table)
+    return _aggregated(run_rows, table)
 
 
-def _board(store: Store, where: Where, run_columns: Sequence[str], scores: pa.Table) -> Board:
+def _aggregated(run_rows: Sequence[Row], scores: pa.Table) -> Board:
     from leaderboard import aggregate
     from suite import catalog
 
     score_rows = scores.select(list(aggregate.SCORE_COLUMNS)).to_pylist()
-    run_rows = runs(store, where, run_columns)
     return aggregate.aggregate(run_rows, score_rows, catalog.tasks(), catalog.methods())
 
 

@@ -78,7 +78,7 @@ def test_force_runs_what_the_results_hold() -> None:
 def test_a_dry_run_runs_and_writes_nothing() -> None:
     said = run("--method toy-good --seeds 0-2 --dry-run")
     assert (said.exit_code, said.stdout) == (0, "3 cells to run: about 18 s, 100 MB of memory, no download\n")
-    assert not Path("results").exists()
+    assert not list(Path("results").rglob("*"))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,13 @@ def test_wrong_use_is_one_line_and_exit_code_2_and_leaves_no_row(options: str, s
     assert not Path("results/runs").exists()
 
 
+def test_an_unwritable_results_folder_is_said_before_the_work_starts() -> None:
+    done = run("--method toy-slow --results /proc/none")
+    assert done.exit_code == 2
+    assert "results folder /proc/none cannot be written" in done.stderr
+    assert "toy-slow on toy" not in done.stderr
+
+
 def test_json_is_all_of_standard_output() -> None:
     good, failed = json.loads(run("--method toy-good --method toy-nan --format json").stdout)
     assert (good["status"], good["cached"], good["seed"]) == ("ok", False, 0)
@@ -169,7 +176,7 @@ def test_a_run_that_was_killed_resumes_and_leaves_no_worker() -> None:
     command += ["--set", "victim=parent", "--format", "json", "--quiet"]
     first = subprocess.run(command, capture_output=True, text=True)
     assert first.returncode == -signal.SIGKILL
-    assert not Path("results").exists()
+    assert not list(Path("results").rglob("*"))
     second = subprocess.run(command, capture_output=True, text=True)
     (cell,) = json.loads(second.stdout)
     assert (second.returncode, cell["status"]) == (0, "ok")
