@@ -126,7 +126,7 @@ class Claim:
     note: str = ""
 
 
-class Method(ABC):
+class Method(ABC):  # noqa: B024 - the contracts of the families add the abstract methods
     """A competitor: a frozen dataclass whose fields are its hyper-parameters.
 
     Subclasses are the contract classes of the families (`tasks/<family>/contract.py`). Defaults are

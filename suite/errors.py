@@ -1,12 +1,12 @@
 """What can go wrong, each kind with its exit code; a message says what, where and what to do next.
 
-    SuiteError            2
-      UsageError          2   a wrong name, flag, field or value
-      DataError           2   a file that is missing, damaged or not what its checksum promises
-      StoreError          2   results that cannot be written or read
-      MethodError         1   a competitor broke its contract
-      Incomplete          3   cells are missing, so no verdict can be given
-    Skip                  -   an incompatible pair: a reason, not a failure
+SuiteError            2
+  UsageError          2   a wrong name, flag, field or value
+  DataError           2   a file that is missing, damaged or not what its checksum promises
+  StoreError          2   results that cannot be written or read
+  MethodError         1   a competitor broke its contract
+  Incomplete          3   cells are missing, so no verdict can be given
+Skip                  -   an incompatible pair: a reason, not a failure
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Store:
         return list(self._problems.values())
 
     def ready(self) -> None:
-        """Make the folder and try a write, before hours of work depend on it; StoreError says what is wrong."""
+        """Make the folder and try a write, before hours of work depend on it; raises StoreError."""
         import tempfile
 
         try:

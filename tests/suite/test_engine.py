@@ -66,8 +66,8 @@ def test_what_a_method_prints_does_not_reach_the_answers() -> None:
 
 
 def test_a_cell_over_its_time_is_killed_and_the_next_one_runs() -> None:
-    rows = _rows(plan("toy", "toy-slow"), plan("toy", "toy-good"), options=Options(timeout=0.3))
-    assert (rows["toy-slow"].status, rows["toy-slow"].error) == ("timeout", "took longer than 0.3 s")
+    rows = _rows(plan("toy", "toy-slow"), plan("toy", "toy-good"), options=Options(timeout=4))
+    assert (rows["toy-slow"].status, rows["toy-slow"].error) == ("timeout", "took longer than 4 s")
     assert 0.3 <= rows["toy-slow"].wall_s < 60
     assert rows["toy-good"].status == "ok"
 

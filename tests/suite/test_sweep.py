@@ -61,7 +61,7 @@ def test_every_way_to_end_becomes_a_row_and_the_sweep_goes_on(store: Store) -> N
         "good": "ok",
     }
     cells = [plan("toy", f"toy-{way}") for way in ways]
-    ended = {r.planned.cell.method: r for r in sweep(cells, store, Options(timeout=0.5))}
+    ended = {r.planned.cell.method: r for r in sweep(cells, store, Options(timeout=4))}
     rows = {row["method"]: row["status"] for row in store.runs().to_pylist()}
     assert rows == {f"toy-{way}": status for way, status in ways.items()}
     assert {m for m, r in ended.items() if r.failed} == {"toy-nan", "toy-raise", "toy-oom", "toy-slow"}

@@ -20,7 +20,7 @@ def sweep(line: str) -> Result:
 
 
 def test_a_family_is_swept_whole_and_failures_do_not_stop_it() -> None:
-    done = sweep("--family toy --timeout 0.5 --jobs 2")
+    done = sweep("--family toy --timeout 4 --jobs 2")
     assert done.exit_code == 1
     assert done.stdout.splitlines()[-1] == "8 cells: 3 ok, 2 failed, 1 timeout, 1 out-of-memory, 1 skipped"
     assert len(Store(Path("results")).runs()) == 8
