@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 OUT ?= out
 SUITE = $(VENV)/bin/suite
-DATA = $(if $(SUITE_DATA_DIR),$(SUITE_DATA_DIR),$(wildcard ../shared/data))
+DATA = $(abspath $(if $(SUITE_DATA_DIR),$(SUITE_DATA_DIR),$(wildcard ../shared/data)))
 export OMP_WAIT_POLICY = PASSIVE
 
 .PHONY: run test setup lint gate
