@@ -197,7 +197,12 @@ def _normal(z: float) -> float:
 
 def t_cdf(t: float, df: float) -> float:
     """P(T <= t) of Student's t with `df` degrees of freedom."""
-    tail = _incomplete_beta(df / 2, 0.5, df / (df + t * t)) / 2
+    square = t * t
+    if square < df:
+        # near 0 the tail is 1/2 less a little: the little comes from its own side, where nothing cancels
+        half = _incomplete_beta(0.5, df / 2, square / (df + square)) / 2
+        return 0.5 + math.copysign(half, t)
+    tail = _incomplete_beta(df / 2, 0.5, df / (df + square)) / 2
     return 1 - tail if t > 0 else tail
 
 
