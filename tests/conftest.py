@@ -21,6 +21,12 @@ for folder in (str(TESTS), str(ROOT)):
         sys.path.insert(0, folder)
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# A change is judged on the same examples as its baseline; at a desk every run tries new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)
