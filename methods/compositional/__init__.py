@@ -61,7 +61,10 @@ PRIMX_NOTE = (
     "Small and smoke run every task with the released settings for around_right (tau 0.9, 10 mutations a "
     "line), with which directions count as primitives too; the released scripts use tau 0.5 elsewhere."
 )
-RECON = "The SCAN components are a reconstruction: the released code leaves them out (spec 5.1)."
+RECON = (
+    "The SCAN components are a reconstruction from the paper's definitions and its released augmentation "
+    "files; the released code leaves them out."
+)
 
 METHODS = [
     _trained("lstm", "neural:Neural", SCAN, "bidirectional LSTM with attention", "baseline"),
