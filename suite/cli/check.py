@@ -18,10 +18,9 @@ from suite.cli.output import METHOD, TASK, json_option, to_json
 @click.pass_context
 def command(ctx: click.Context, method: str, task: str | None, fmt: str) -> None:
     """Test that a competitor keeps its contract; exit 1 when it breaks a promise."""
-    import os
+    from suite.threads import settle
 
-    # a check is many small runs: more threads than one cost more than they give, beside a busy neighbour much
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settle()
     from suite.conformance import checks
 
     found: list[dict[str, Any]] = []

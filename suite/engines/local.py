@@ -26,6 +26,7 @@ from suite.meter import cpu_seconds, resident_mb
 from suite.plan import Planned
 from suite.records import Outcome, Status
 from suite.runner import run_of
+from suite.threads import variables
 
 TICK_S = 0.1
 # A new worker that has not begun its cell after so long hangs.
@@ -34,7 +35,6 @@ TAIL_BYTES = 4096
 TAIL_LINES = 5
 CHUNK = 1 << 16
 START = "from suite.engines.worker import main; main()"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 Watch = Callable[[Planned, str, int, int], None]
 Ended = tuple[Planned, Outcome | SuiteError]
 
@@ -242,7 +242,7 @@ class _Pool:
 def surroundings(threads: int) -> dict[str, str]:
     """The environment variables of a worker: this process's, its import path, and the number of threads."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONPATH": path}
+    return {**os.environ, **variables(threads), "PYTHONPATH": path}
 
 
 def _environment() -> Mapping[str, Any]:
