@@ -123,7 +123,8 @@ class EfficientNetLite0(nn.Module):
 
 def build() -> EfficientNetLite0:
     """The network with untrained weights, in evaluation mode."""
-    return EfficientNetLite0().eval()
+    network: EfficientNetLite0 = EfficientNetLite0().eval()
+    return network
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -107,7 +107,8 @@ class AdamW:
             {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.weight_decay},
             {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=self.betas, eps=self.eps)
+        some = [group for group in groups if group["params"]]
+        return torch.optim.AdamW(some, lr=lr, betas=self.betas, eps=self.eps, fused=True)
 
 
 def autocast(device: str, dtype: str) -> torch.autocast:
@@ -167,7 +168,7 @@ class Loop:
                 f"the loss of step {step} is {value.item()}; lower the learning rate or look at the data"
             )
         optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         if self.optimizer.clip is not None:
             nn.utils.clip_grad_norm_(parameters, self.optimizer.clip)
         optimizer.step()
