@@ -1,4 +1,4 @@
-"""`suite data`: list, get, check and find data sets."""
+"""`suite data`: list, show, get, check and find data sets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from suite.cli.output import format_option, quiet_option, table
+from suite.cli.output import format_option, json_option, quiet_option, table
 from suite.data import files
-from suite.data.registry import Entry, File, entries, entry, select
+from suite.data.registry import Entry, File, by_hand, entries, entry, no_checksum, select
+from suite.errors import DataError
 
 
 class DataName(click.ParamType[str]):
@@ -28,6 +29,9 @@ class DataName(click.ParamType[str]):
 
 
 DATA = DataName()
+SUMMARY = ("data", "files", "at_hand", "bytes", "checked", "licence", "hub", "source", "summary")
+BRIEF = ("data", "files", "at_hand", "bytes", "checked", "summary")
+"""What fits beside each other on a terminal; `show` and the other formats say the rest."""
 
 
 @click.group()
@@ -46,9 +50,7 @@ def list_(name: str | None, fmt: str) -> None:
     """List the data sets, or the files of one with what is known of them."""
     if name is None:
         rows = [_summary(e) for e in entries().values()]
-        click.echo(
-            table(rows, ("data", "files", "at_hand", "licence", "hub", "source", "summary"), fmt), nl=False
-        )
+        click.echo(table(rows, BRIEF if fmt == "text" else SUMMARY, fmt), nl=False)
         return
     owner = entry(name.partition("/")[0])
     if fmt == "text":
@@ -64,6 +66,8 @@ def _summary(owner: Entry) -> dict[str, Any]:
         "data": owner.name,
         "files": len(owner.files),
         "at_hand": at_hand,
+        "bytes": owner.bytes,
+        "checked": owner.checked,
         "licence": owner.licence,
         "hub": owner.hub,
         "source": owner.source,
@@ -79,6 +83,19 @@ def _file(owner: Entry, file: File) -> dict[str, Any]:
         "at_hand": files.locate(owner, file) is not None,
         "address": file.address,
     }
+
+
+@command.command()
+@click.argument("name", type=DATA)
+@click.option(
+    "--rows", type=click.IntRange(0), default=0, help="Read the files at hand: columns and so many rows."
+)
+@json_option
+def show(name: str, rows: int, fmt: str) -> None:
+    """Show all that is known of a data set or of one of its files."""
+    from suite.cli import data_show
+
+    data_show.show(name, rows, fmt)
 
 
 @command.command()
@@ -107,18 +124,49 @@ def path(name: str) -> None:
 @click.argument("names", nargs=-1, required=True, type=DATA)
 @quiet_option
 def get(names: tuple[str, ...], quiet: bool) -> None:
-    """Download what is not at hand, check it, and keep it in the cache."""
+    """Download what is not at hand, check it, and keep it in the cache.
+
+    Of a data set, files that cannot be downloaded are left out with the reason; when none can be, or when
+    one is named itself, that is an error.
+    """
+    for name in names:
+        pairs = select(name)
+        refused = [(owner, file) for owner, file in pairs if _refusal(owner, file)]
+        if len(refused) == len(pairs) and (why := _refusal(*refused[0])):
+            raise why
+        for owner, file in pairs:
+            if (owner, file) in refused:
+                click.echo(f"left out: {_shortly(owner, file)}", err=True)
+            else:
+                _get(owner, file, quiet)
+
+
+def _refusal(owner: Entry, file: File) -> DataError | None:
+    """Why a file cannot be downloaded at all; None where it can be tried or is at hand."""
+    if owner.from_hub or files.locate(owner, file) is not None:
+        return None
+    if not file.address:
+        return by_hand(owner, file)
+    return no_checksum(owner, file) if file.sha256 is None else None
+
+
+def _shortly(owner: Entry, file: File) -> str:
+    if not file.address:
+        return str(by_hand(owner, file))
+    return f"{owner.name}/{file.name}: no checksum is known, so a download cannot be checked"
+
+
+def _get(owner: Entry, file: File, quiet: bool) -> None:
     from suite.data.fetch import fetch
 
-    for owner, file in _selected(names):
-        title = f"{owner.name}/{file.name}"
-        if file.sha256 is None and title not in names and files.locate(owner, file) is None:
-            click.echo(f"left out: {title}: no checksum is known, so a download cannot be checked", err=True)
-            continue
-        with _Bar(title, quiet) as bar:
-            found = fetch(owner, file, bar.update)
-        if not quiet:
-            click.echo(str(found))
+    if quiet and owner.from_hub:
+        import datasets
+
+        datasets.disable_progress_bars()
+    with _Bar(f"{owner.name}/{file.name}", quiet) as bar:
+        found = fetch(owner, file, bar.update)
+    if not quiet:
+        click.echo(str(found))
 
 
 def _selected(names: tuple[str, ...]) -> list[tuple[Entry, File]]:

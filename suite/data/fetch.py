@@ -1,29 +1,22 @@
-"""Downloads a data file: resumed where it broke off, checked, and put in place in one step."""
+"""Gets a data file: downloaded, checked, and put in place in one step."""
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
-import io
 import os
-import shutil
-import tarfile
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from http.client import HTTPException
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import IO
 
-from suite.data.files import BLOCK, cache_dir, check, content_sha256, locate
-from suite.data.registry import Entry, File, no_checksum
+from suite.data.download import Progress, download, forget
+from suite.data.files import cache_dir, check, content_sha256, locate
+from suite.data.registry import Entry, File, by_hand, no_checksum
+from suite.data.unpack import Unreadable, copy, most_bytes
 from suite.errors import DataError
-
-TIMEOUT_S = 30
-TRIES = 3
-Progress = Callable[[int, int | None], None]
 
 
 def fetch(entry: Entry, file: File, progress: Progress = lambda done, total: None) -> Path:
@@ -36,84 +29,59 @@ def fetch(entry: Entry, file: File, progress: Progress = lambda done, total: Non
     if path is not None:
         check(entry, file, path)
         return path
-    if file.sha256 is None:
+    if not entry.from_hub and not file.address:
+        raise by_hand(entry, file)
+    if not entry.from_hub and file.sha256 is None:
         raise no_checksum(entry, file)
     target = cache_dir() / entry.name / file.name
-    part = cache_dir() / "parts" / hashlib.sha256(file.address.encode()).hexdigest()
-    try:
+    with writable(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        download(file.address, part, progress)
-        _place(entry, file, part, target)
+        with _alone(target.parent):
+            if not target.is_file():  # Another process may have been faster.
+                _get(entry, file, target, progress)
+    return target
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time works in a folder; others wait. A file system without locks has none."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def writable(target: Path) -> Iterator[None]:
+    """A disk that is full or may not be written is one DataError."""
+    try:
+        yield
     except OSError as error:
         raise DataError(
             f"{target} cannot be written: {error}; set SUITE_CACHE to a folder that can"
         ) from None
-    return target
 
 
-def download(address: str, part: Path, progress: Progress) -> None:
-    """Fill `part` with what is at `address`, going on where it ends; a marker beside it says it is whole."""
-    whole = part.with_suffix(".whole")
-    if whole.exists() and part.exists():
+def _get(entry: Entry, file: File, target: Path, progress: Progress) -> None:
+    """Download and place; what was pieced together and is wrong is downloaded once more, in one go."""
+    if entry.from_hub:
+        from suite.data.hub import load
+
+        load(entry, file, target)
         return
-    for attempt in range(TRIES):
-        try:
-            _receive(address, part, progress)
-            whole.touch()
-            return
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == 416 and part.exists() and attempt + 1 < TRIES:
-                part.unlink()
-                continue
-            raise DataError(f"{address} answers {error.code} {error.reason}; see `suite data list`") from None
-        except (_Truncated, urllib.error.URLError, HTTPException, ConnectionError, TimeoutError) as error:
-            reason = getattr(error, "reason", error)
-            if attempt + 1 == TRIES:
-                raise DataError(
-                    f"{address} cannot be downloaded: {reason}; run the command again to go on, or put the "
-                    "files into the folder SUITE_DATA_DIR"
-                ) from None
-
-
-class _Truncated(Exception):
-    """The server closed the connection before everything had come."""
-
-
-class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _web_only(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _web_only(address: str) -> None:
-    if urlsplit(address).scheme not in ("http", "https"):
-        raise DataError(f"{address} is neither http nor https; nothing else is downloaded")
-
-
-def _receive(address: str, part: Path, progress: Progress) -> None:
-    _web_only(address)
-    done = part.stat().st_size if part.exists() else 0
-    # A transparently compressed answer would make byte ranges meaningless.
-    headers = {"Accept-Encoding": "identity", "User-Agent": "touchstone-suite"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
-    opener = urllib.request.build_opener(_WebOnly)
-    with opener.open(urllib.request.Request(address, headers=headers), timeout=TIMEOUT_S) as answer:
-        if answer.status != 206:
-            done = 0
-        length = answer.headers.get("Content-Length")
-        total = done + int(length) if length and length.isdigit() else None
-        with part.open("ab" if done else "wb") as out:
-            while block := answer.read1(BLOCK):
-                out.write(block)
-                done += len(block)
-                progress(done, total)
-    if total is not None and done < total:
-        raise _Truncated(f"it ended after {done:,} of {total:,} bytes")
+    part = cache_dir() / "parts" / hashlib.sha256(file.address.encode()).hexdigest()
+    part.parent.mkdir(parents=True, exist_ok=True)
+    pieced = download(file.address, part, most_bytes(file), progress)
+    try:
+        _place(entry, file, part, target)
+    except DataError:
+        if not pieced:
+            raise
+        download(file.address, part, most_bytes(file), progress)
+        _place(entry, file, part, target)
 
 
 def _place(entry: Entry, file: File, part: Path, target: Path) -> None:
@@ -124,44 +92,30 @@ def _place(entry: Entry, file: File, part: Path, target: Path) -> None:
     os.close(handle)
     temporary = Path(name)
     try:
-        with _content(part, file) as source, _sink(temporary) as out:
-            shutil.copyfileobj(source, out, BLOCK)
+        with _sink(temporary) as out:
+            copy(part, file, out)
         found = content_sha256(temporary)
         if found != file.sha256:
-            _forget(part)
+            forget(part)
             raise DataError(
                 f"{file.address} gives another content than {entry.name}/{file.name} should have (SHA-256 "
                 f"{found[:12]}..., expected {(file.sha256 or '')[:12]}...); the source has changed or the "
                 "download is damaged: nothing was kept"
             )
         os.replace(temporary, target)
+    except Unreadable as error:
+        forget(part)
+        what = f"the archive {file.address}" if file.member else file.address
+        raise DataError(
+            f"{what} {error}, so {entry.name}/{file.name} cannot be had from it: nothing was kept"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
     if not file.member:  # An archive stays for the other files that are in it.
-        _forget(part)
-
-
-def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    part.with_suffix(".whole").unlink(missing_ok=True)
+        forget(part)
 
 
 def _sink(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return gzip.GzipFile(path, "wb", mtime=0)  # type: ignore[return-value]
     return path.open("wb")
-
-
-def _content(part: Path, file: File) -> IO[bytes]:
-    """The downloaded bytes, or those of one regular member of the archive; nothing is extracted to disk."""
-    if not file.member:
-        return part.open("rb")
-    try:
-        with tarfile.open(part) as archive:
-            member = archive.extractfile(file.member)
-            if member is None:
-                raise KeyError(file.member)
-            return io.BytesIO(member.read())
-    except (tarfile.TarError, KeyError, EOFError) as error:
-        _forget(part)
-        raise DataError(f"the archive {file.address} holds no readable {file.member}: {error}") from None

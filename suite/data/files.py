@@ -37,7 +37,8 @@ def cache_dir() -> Path:
 def locate(entry: Entry, file: File) -> Path | None:
     """Where the file lies, unchecked; None where it is not at hand."""
     for folder in (data_dir(), cache_dir()):
-        if folder is not None and (path := folder / entry.name / file.name).is_file():
+        # os.path.isfile is False, not an error, for a folder that may not be looked into.
+        if folder is not None and os.path.isfile(path := folder / entry.name / file.name):
             return path
     return None
 
@@ -68,25 +69,38 @@ def missing(entry: Entry, file: File) -> DataError:
     """The error for a file that is not at hand, with the command or folder that gets it."""
     folder = data_dir()
     looked = f"{folder / entry.name} and the cache" if folder else "the cache (SUITE_DATA_DIR is not set)"
+    return DataError(f"{entry.name}/{file.name} is not in {looked}; {_how_to_get(entry, file)}")
+
+
+def _how_to_get(entry: Entry, file: File) -> str:
+    place = f"put it at {entry.name}/{file.name} in the folder SUITE_DATA_DIR"
+    if entry.from_hub:
+        return f"get it with `suite data get {entry.name}` (from the hub: {entry.hub})"
+    if not file.address:
+        return f"{place}, made as `suite data show {entry.name}` describes"
     if file.sha256 is None:
-        help_line = (
-            f"put it at {entry.name}/{file.name} in the folder SUITE_DATA_DIR (it is in {file.address})"
-        )
-    else:
-        help_line = f"get it with `suite data get {entry.name}`"
-    return DataError(f"{entry.name}/{file.name} is not in {looked}; {help_line}")
+        return f"{place} (it is in {file.address})"
+    return f"get it with `suite data get {entry.name}`"
 
 
 def check(entry: Entry, file: File, path: Path) -> None:
-    """DataError unless the content at `path` is what the registry promises."""
+    """DataError unless the content at `path` is what the registry promises.
+
+    No more is read than the registered size and a block: what expands beyond it is another content.
+    """
     if file.sha256 is None:
         return
-    found = content_sha256(path)
+    found = content_sha256(path, file.bytes)
     if found != file.sha256:
+        what = f"SHA-256 of its content {found[:12]}..." if found else "it holds more bytes"
+        way_out = (
+            f"run `suite data get {entry.name}`"
+            if file.address
+            else f"make it again as `suite data show {entry.name}` describes"
+        )
         raise DataError(
-            f"{path} has another checksum than {entry.name}/{file.name} (SHA-256 of its content "
-            f"{found[:12]}..., expected {file.sha256[:12]}...); remove it and run "
-            f"`suite data get {entry.name}`"
+            f"{path} has another checksum than {entry.name}/{file.name} ({what}, expected "
+            f"{file.sha256[:12]}...); remove it and {way_out}"
         )
 
 
@@ -119,11 +133,14 @@ def _by_content(entry: Entry, file: File) -> str:
     return content_sha256(path) if path else "missing"
 
 
-def content_sha256(path: Path) -> str:
-    """SHA-256 of the uncompressed content, computed once a process for a file that does not change."""
+def content_sha256(path: Path, limit: int | None = None) -> str:
+    """SHA-256 of the uncompressed content, computed once a process for a file that does not change.
+
+    "" for a content of more than `limit` bytes, of which no more is read.
+    """
     try:
         status = path.stat()
-        return _content_sha256(path, status.st_mtime_ns, status.st_size)
+        return _content_sha256(path, limit, status.st_mtime_ns, status.st_size)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read: {error or type(error).__name__}; remove it and get it again"
@@ -131,9 +148,12 @@ def content_sha256(path: Path) -> str:
 
 
 @cache
-def _content_sha256(path: Path, changed: int, size: int) -> str:
-    total = hashlib.sha256()
+def _content_sha256(path: Path, limit: int | None, changed: int, size: int) -> str:
+    total, read = hashlib.sha256(), 0
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         while block := file.read(BLOCK):
+            read += len(block)
+            if limit is not None and read > limit:
+                return ""
             total.update(block)
     return total.hexdigest()

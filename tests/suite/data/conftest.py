@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -34,13 +36,20 @@ def archive() -> bytes:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT; `asked` records (path, Range header) of each request."""
+    """Serves CONTENT, or what `pages` holds; `asked` records (path, Range header) of each request.
+
+    etags: the state of a page, sent with it and compared with If-Range. released: a stalled answer waits
+    for it.
+    """
 
     daemon_threads = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, str | None]] = []
+        self.pages: dict[str, bytes] = {"/archive.tar.gz": archive()}
+        self.etags: dict[str, str] = {}
+        self.released = threading.Event()
 
     @property
     def address(self) -> str:
@@ -57,17 +66,44 @@ class _Handler(BaseHTTPRequestHandler):
             return self._to("/whole")
         if self.path == "/moved-to-file":
             return self._to("file:///etc/passwd")
+        if self.path == "/moved-for-ever":
+            return self._to("/moved-for-ever")
         if self.path == "/missing":
             return self.send_error(404)
-        body = archive() if self.path == "/archive.tar.gz" else CONTENT
+        if self.path == "/endless":
+            return self._endless()
+        self._page(wanted)
+
+    def _page(self, wanted: str | None) -> None:
+        body = self.server.pages.get(self.path, CONTENT)
+        etag = self.server.etags.get(self.path, "")
         start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.path != "/no-ranges" else 0
+        if self.headers.get("If-Range", etag) != etag:
+            start = 0
+        if start >= len(body):
+            return self.send_error(416)
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body) - start))
+        if start and self.path == "/elsewhere":
+            self.send_header("Content-Range", f"bytes 0-{len(body) - 1}/{len(body)}")
+        if etag:
+            self.send_header("ETag", etag)
+        self.send_header("Content-Length", str(10**12 if self.path == "/bloated" else len(body) - start))
         self.end_headers()
-        breaks = self.path in ("/breaks", "/no-ranges") and len(self.server.asked) == 1
-        self.wfile.write(
-            body[start : len(body) // 2] if breaks or self.path == "/always-breaks" else body[start:]
-        )
+        first = len(self.server.asked) == 1
+        if self.path == "/trickles":
+            body = body[: start + 1000]
+        half = self.path.startswith("/always-") or (first and self.path in BROKEN_AT_FIRST)
+        self.wfile.write(body[start : len(body) // 2] if half else body[start:])
+        if half and "stalls" in self.path:
+            self.wfile.flush()
+            self.server.released.wait(5)
+
+    def _endless(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                self.wfile.write(CONTENT)
 
     def _to(self, place: str) -> None:
         self.send_response(302)
@@ -79,12 +115,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the tests' output clean."""
 
 
+BROKEN_AT_FIRST = ("/breaks", "/no-ranges", "/elsewhere", "/stalls")
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.released.set()
         running.shutdown()
         thread.join()
 
@@ -127,6 +167,15 @@ def put() -> Callable[[Path, bytes], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the real data files; the test is skipped where SUITE_DATA_DIR names none."""
+    folder = os.environ.get("SUITE_DATA_DIR", "")
+    if not folder or not (Path(folder) / "gsm8k").is_dir():
+        pytest.skip("needs the real data files in SUITE_DATA_DIR")
+    return Path(folder)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_what_is_at_hand_is_not_downloaded_again(folders, register, lines, serve
     entry = register(lines(f"{server.address}/whole"))
     assert fetch(entry, entry.files[0]) == fetch(entry, entry.files[0])
     assert len(server.asked) == 1
+
+
+def test_two_who_want_the_same_file_download_it_once(folders, register, lines, server) -> None:
+    entry = register(lines(f"{server.address}/whole"))
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch(entry, entry.files[0]), range(4)))
+    assert set(paths) == {folders[1] / "small" / "lines.txt.gz"} and len(server.asked) == 1
+    assert leftovers(folders[1]) == []
 
 
 def test_a_broken_download_goes_on_where_it_ended(folders, register, lines, server, content: bytes) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 
 from suite.data import fingerprint, open_file, resolve
 from suite.data.files import cache_dir, state
-from suite.data.registry import File, entries, select
+from suite.data.registry import File
 from suite.errors import DataError, UsageError
 
 NOWHERE = "http://127.0.0.1:9/lines.txt"
@@ -137,24 +136,3 @@ def test_the_cache_is_in_the_users_folder_by_default(monkeypatch, tmp_path: Path
     monkeypatch.delenv("SUITE_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_dir().parts[-2:] == ("touchstone", "data")
-
-
-def test_every_registered_file_has_a_web_address_and_says_whether_it_can_be_checked() -> None:
-    for entry in entries().values():
-        assert entry.licence and entry.citation and entry.revision
-        for file in entry.files:
-            assert file.address.startswith("https://")
-            assert (file.sha256 is None) == (file.bytes is None)
-            assert file.sha256 is None or (len(file.sha256) == 64 and int(file.sha256, 16) >= 0)
-
-
-def test_scan_files_at_hand_are_the_registered_ones() -> None:
-    folder = os.environ.get("SUITE_DATA_DIR", "")
-    if not folder or not (Path(folder) / "scan").is_dir():
-        pytest.skip("needs the SCAN files in SUITE_DATA_DIR")
-    states = {file.name: (state(entry, file), file) for entry, file in select("scan")}
-    assert {name for name, ((found, _), _) in states.items() if found != "ok"} <= {"mcd/mcd3.json"}
-    for (found, path), file in states.values():
-        if found == "ok" and path is not None:
-            raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            assert len(raw) == file.bytes
