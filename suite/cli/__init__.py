@@ -33,6 +33,7 @@ VERBS: dict[str, dict[str, Verb]] = {
         "show": Verb("suite.cli.show", "Show all about a task, method or family."),
         "doctor": Verb("suite.cli.doctor", "Say what this machine has and lacks."),
         "data": Verb("suite.cli.data", "List, get and check data sets."),
+        "models": Verb("suite.cli.models", "List, get and check base models."),
     },
     "Run": {
         "run": Verb("suite.cli.run", "Run methods on tasks and keep the scores."),

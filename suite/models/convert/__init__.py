@@ -1,0 +1,1 @@
+"""Conversions of published weight files into safetensors; each runs once, into the cache."""
