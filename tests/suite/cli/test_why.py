@@ -60,7 +60,6 @@ def test_settings_seed_and_profile_that_differ_are_named(store: Store) -> None:
     keep(store, plan("toy", "toy-good"))
     assert changes(f"{NAMES} --set rate=0.7") == {"settings.rate": (0.5, 0.7)}
     assert changes(f"{NAMES} --set task.size=4 --seed 2") == {"seed": (0, 2), "task_settings.size": (10, 4)}
-    assert changes(f"{NAMES} --base-model tiny") == {"base_model": ("", "tiny")}
 
 
 def test_the_modules_whose_code_changed_are_named(store: Store) -> None:
