@@ -1,5 +1,5 @@
-"""A ViT whose patches are embedded by a few convolutions instead of one (Xiao et al., "Early convolutions help
-transformers see better", NeurIPS 2021): on few pictures it learns far more than a plain one.
+"""A ViT whose patches are embedded by a few convolutions instead of one (Xiao et al., "Early convolutions
+help transformers see better", NeurIPS 2021): on few pictures it learns far more than a plain one.
 
 Blocks, names and the classifier are those of transformers' ViT; only `patch_embeddings.projection` is another
 module. Importing this module makes the class known to the Auto classes of transformers.

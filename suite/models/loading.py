@@ -75,6 +75,9 @@ def _model(found: Found, kind: Kind, dtype: str) -> Any:
     check_weights(found.path)
     import transformers
 
+    # Makes the suite's own class known to the Auto classes.
+    import suite.models.conv_vit  # noqa: F401
+
     auto = getattr(transformers, CLASSES.get(kind) or _vision_class(found.path))
     # transformers takes scaled dot product attention where the architecture has it.
     model, report = auto.from_pretrained(
