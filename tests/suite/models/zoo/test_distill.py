@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import ViTConfig, ViTForImageClassification, ViTModel
+from transformers import ViTConfig, ViTModel
 
+from suite.models.conv_vit import ConvViTConfig, ConvViTForImageClassification
 from suite.models.training import Streams
 from suite.models.zoo import distill, vit
 from suite.models.zoo.distill import Targets
@@ -85,8 +86,8 @@ def test_standardised_features_have_mean_zero_and_variance_one() -> None:
     assert scaled.std((0, 1)) == pytest.approx(np.ones(4), abs=1e-4)
 
 
-def tiny(pixels: int = 16, patch: int = 4, **more: object) -> ViTConfig:
-    return ViTConfig(
+def tiny(pixels: int = 16, patch: int = 4, kind: type[ViTConfig] = ViTConfig, **more: object) -> ViTConfig:
+    return kind(
         hidden_size=12,
         num_hidden_layers=2,
         num_attention_heads=3,
@@ -131,8 +132,10 @@ def test_a_batch_without_labels_has_no_label_loss() -> None:
 
 
 def test_a_grown_model_sees_in_an_enlarged_image_what_the_small_one_sees() -> None:
-    small = ViTForImageClassification(tiny(16, 4, num_labels=5)).eval()
-    large = ViTForImageClassification(tiny(32, 8, num_labels=5)).eval()
+    small = ConvViTForImageClassification(tiny(16, 4, ConvViTConfig, num_labels=5))
+    large = ConvViTForImageClassification(tiny(32, 8, ConvViTConfig, num_labels=5)).eval()
+    small.train()(images(8, 16))  # gives the batch norms statistics of their own
+    small.eval()
     vit.grow(small, large)
     x = images(2, 16)
     enlarged = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
