@@ -40,9 +40,9 @@ def _vits() -> list[Recipe]:
                 variant=variant,  # type: ignore[arg-type]
                 pixels=64,
                 patch=8,
-                steps=150,
+                steps=100,
                 lr=4e-4,
-                warmup=20,
+                warmup=10,
                 start=small,
             )
         )
