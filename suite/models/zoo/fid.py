@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from suite.models.fid import PIXELS, FeatureNet, features, fid, kernel_distance, normalise, save
-from suite.models.training import AdamW, Loop, Schedule, Streams, batches
+from suite.models.training import Streams, batches
 from suite.models.zoo.distill import Targets, augment
+from suite.models.zoo.fit import as_stored, loop_of, seed_weights
 from suite.models.zoo.pool import SOURCES, UPRIGHT, Picture, pictures
 from suite.models.zoo.recipe import Made, Recipe, Table, Workshop
 from suite.models.zoo.views import crops
@@ -70,18 +71,9 @@ class FidRecipe(Recipe):
     def _train(
         self, chosen: Sequence[Picture], labels: list[str], workshop: Workshop
     ) -> tuple[FeatureNet, list[float]]:
-        streams = Streams(self.seed)
-        torch.manual_seed(streams.torch("weights").initial_seed())
+        seed_weights(self)
         net = FeatureNet(len(labels))
-        loop = Loop(
-            {"net": net},
-            Schedule(self.steps, self.lr, self.warmup),
-            streams,
-            AdamW(self.weight_decay),
-            workshop.checkpoint,
-            self.identity,
-            report=workshop.report,
-        )
+        loop = loop_of(self, {"net": net}, workshop, betas=(0.9, 0.999))
         supply = Supply(self, chosen, labels)
 
         def loss(step: int) -> Tensor:
@@ -161,14 +153,6 @@ def scores(net: FeatureNet, chosen: Sequence[Picture], labels: Sequence[str]) ->
     with torch.inference_mode():
         said = net.classifier(values).argmax(1).numpy()
     return Scores(np.array([p.source for p in chosen]), images, numbers(chosen, labels), said)
-
-
-def as_stored(net: FeatureNet) -> None:
-    """Round the weights to float16, in place, so that what is measured is what is kept."""
-    with torch.no_grad():
-        for value in net.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half())
 
 
 def sanity(net: FeatureNet, known: Scores) -> Table:

@@ -9,12 +9,12 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from suite.models.quiet import quiet
-from suite.models.training import AdamW, Loop, Schedule, Streams
+from suite.models.training import Streams
+from suite.models.zoo.fit import as_stored, loop_of, seed_weights
 from suite.models.zoo.lm_scores import SHOTS, measure
 from suite.models.zoo.lm_tasks import TASKS, TRAINED, Example, trained_with
 from suite.models.zoo.lm_text import (
@@ -93,18 +93,9 @@ class LmRecipe(Recipe):
 
     def fit(self, workshop: Workshop) -> tuple[Any, list[float]]:
         """The trained model, not yet rounded, and the loss of each step."""
-        streams = Streams(self.seed)
-        torch.manual_seed(streams.torch("weights").initial_seed())
+        seed_weights(self)
         model = self.model()
-        loop = Loop(
-            {"model": model},
-            Schedule(self.steps, self.lr, self.warmup),
-            streams,
-            AdamW(self.weight_decay, betas=(0.9, 0.98)),
-            workshop.checkpoint,
-            self.identity,
-            report=workshop.report,
-        )
+        loop = loop_of(self, {"model": model}, workshop)
         model.train()
 
         def loss(step: int) -> Tensor:
@@ -143,13 +134,6 @@ class LmRecipe(Recipe):
                 eos_token_id=VOCABULARY[EOS],
             )
         )
-
-
-def as_stored(model: Any) -> None:
-    """Round the weights to float16, in place, so that what is measured is what is kept."""
-    with torch.no_grad():
-        for value in model.parameters():
-            value.copy_(value.half())
 
 
 def save(model: Any, folder: Path) -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from suite.models.quiet import quiet
-from suite.models.training import AdamW, Loop, Schedule, Streams
-from suite.models.zoo.lm import as_stored
+from suite.models.training import Streams
+from suite.models.zoo.fit import as_stored, loop_of, seed_weights
 from suite.models.zoo.parser_grammar import DEEPEST, HELD_OUT, LONGER, Phrase, Split, sentences, vocabulary
 from suite.models.zoo.recipe import Made, Recipe, Table, Workshop
 
@@ -97,18 +97,9 @@ class ParserRecipe(Recipe):
 
     def fit(self, workshop: Workshop) -> tuple[Any, list[float]]:
         """The trained model, not yet rounded, and the loss of each step."""
-        streams = Streams(self.seed)
-        torch.manual_seed(streams.torch("weights").initial_seed())
+        seed_weights(self)
         model = self.model()
-        loop = Loop(
-            {"model": model},
-            Schedule(self.steps, self.lr, self.warmup),
-            streams,
-            AdamW(self.weight_decay, betas=(0.9, 0.98)),
-            workshop.checkpoint,
-            self.identity,
-            report=workshop.report,
-        )
+        loop = loop_of(self, {"model": model}, workshop)
         model.train()
 
         def loss(step: int) -> Tensor:

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from suite.models.training import AdamW, Loop, Schedule, Streams, batches
+from suite.models.training import Streams, batches
 from suite.models.zoo import distill
+from suite.models.zoo.fit import as_stored, loop_of, seed_weights
 from suite.models.zoo.pool import SOURCES, UPRIGHT, Picture, pictures
 from suite.models.zoo.recipe import Made, Recipe, Workshop
 from suite.models.zoo.views import TEACHER_PX, crops, teacher_features
@@ -98,20 +99,12 @@ class ViTRecipe(Recipe):
         self, chosen: Sequence[Picture], pixels: np.ndarray, features: np.ndarray, workshop: Workshop
     ) -> tuple[Any, list[float]]:
         names = class_names(chosen)
-        torch.manual_seed(Streams(self.seed).torch("weights").initial_seed())
+        seed_weights(self)
         model = self._model(names, workshop)
         heads = nn.ModuleDict(
             {"classes": model.classifier, "features": nn.Linear(self.hidden, features.shape[2])}
         )
-        loop = Loop(
-            {"model": model, "heads": heads},
-            Schedule(self.steps, self.lr, self.warmup),
-            Streams(self.seed),
-            AdamW(self.weight_decay, betas=(0.9, 0.98)),
-            workshop.checkpoint,
-            self.identity,
-            report=workshop.report,
-        )
+        loop = loop_of(self, {"model": model, "heads": heads}, workshop)
         supply = Supply(self, chosen, names, pixels, distill.standardise(features), loop.streams)
         model.train()
 
@@ -212,15 +205,6 @@ def grow(small: Any, large: Any) -> None:
     factor = large.state_dict()[key].shape[2] // weights[key].shape[2]
     weights[key] = weights[key].repeat_interleave(factor, 2).repeat_interleave(factor, 3) / factor**2
     large.load_state_dict(weights)
-
-
-def as_stored(model: Any) -> Any:
-    """Round the weights to float16, in place, so that what is measured is what is kept."""
-    with torch.no_grad():
-        for value in model.state_dict().values():
-            if value.is_floating_point():
-                value.copy_(value.half())
-    return model
 
 
 def save(model: Any, pixels: int, folder: Path) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
+import killed
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from suite.models import fid as distances
-from suite.models.training import Loop
 from suite.models.zoo import fid
 from suite.models.zoo.fid import FID_NET, FidRecipe
 from suite.models.zoo.pool import Picture
@@ -55,18 +54,6 @@ def recipe(steps: int = 12) -> FidRecipe:
     return replace(FID_NET, name="tiny", steps=steps, batch=8, warmup=2)
 
 
-class Killed(Exception):
-    pass
-
-
-def killed_at(step: int) -> object:
-    def report(label: str, done: int, total: int) -> None:
-        if done == step:
-            raise Killed
-
-    return report
-
-
 def test_a_tiny_pool_is_learnt_and_the_card_says_so(tmp_path: Path) -> None:
     target = train(recipe(40), tmp_path / "out", Workshop(tmp_path / "work", tmp_path / "shared"))
     card = (target / "card.md").read_text()
@@ -82,17 +69,16 @@ def test_a_tiny_pool_is_learnt_and_the_card_says_so(tmp_path: Path) -> None:
 def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fid, "Loop", partial(Loop, every_s=-1.0))
+    killed.saving_every_step(monkeypatch)
     chosen = [p for p in pool() if p.split == "train" and p.label >= 0]
     labels = sorted({fid.name_of(p) for p in chosen})
     whole, losses = recipe()._train(chosen, labels, Workshop(tmp_path / "a", tmp_path))
-    work = Workshop(tmp_path / "b", tmp_path, killed_at(7))  # type: ignore[arg-type]
-    with pytest.raises(Killed):
+    work = Workshop(tmp_path / "b", tmp_path, killed.at(7))
+    with pytest.raises(killed.Killed):
         recipe()._train(chosen, labels, work)
     again, repeated = recipe()._train(chosen, labels, Workshop(tmp_path / "b", tmp_path))
     assert repeated == losses
-    for key, value in whole.state_dict().items():
-        assert torch.equal(value, again.state_dict()[key]), key
+    assert killed.same_weights(whole, again)
 
 
 def test_test_pictures_and_pictures_without_a_label_are_not_trained_on(

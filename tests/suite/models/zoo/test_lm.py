@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import killed
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from suite.models.training import Loop
 from suite.models.zoo import lm, lm_scores, lm_text
+from suite.models.zoo.fit import as_stored
 from suite.models.zoo.lm import LM_ICL, LmRecipe, training_row
 from suite.models.zoo.lm_scores import exact_match, guess, measure
 from suite.models.zoo.lm_tasks import TASKS, Example, split_of, trained_with
@@ -179,29 +179,16 @@ def test_tables_keep_held_out_tasks_and_formats_apart(tmp_path: Path) -> None:
     assert scores.mean(0) == pytest.approx(50 * 16 / 24)
 
 
-class Killed(Exception):
-    pass
-
-
-def killed_at(step: int) -> Callable[[str, int, int], None]:
-    def report(label: str, done: int, total: int) -> None:
-        if done == step:
-            raise Killed
-
-    return report
-
-
 def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lm, "Loop", partial(Loop, every_s=-1.0))
+    killed.saving_every_step(monkeypatch)
     whole, losses = tiny().fit(Workshop(tmp_path / "a", tmp_path))
-    with pytest.raises(Killed):
-        tiny().fit(Workshop(tmp_path / "b", tmp_path, killed_at(2)))
+    with pytest.raises(killed.Killed):
+        tiny().fit(Workshop(tmp_path / "b", tmp_path, killed.at(2)))
     again, repeated = tiny().fit(Workshop(tmp_path / "b", tmp_path))
     assert repeated == losses
-    for key, value in whole.state_dict().items():
-        assert torch.equal(value, again.state_dict()[key]), key
+    assert killed.same_weights(whole, again)
 
 
 def test_a_small_model_learns_from_what_it_is_shown(tmp_path: Path) -> None:
@@ -216,7 +203,7 @@ def test_the_saved_model_is_the_measured_one(tmp_path: Path, monkeypatch: pytest
     kept = load_file(folder / "model.safetensors")
     assert {value.dtype for value in kept.values()} == {torch.float16}
     measured, _ = tiny().fit(Workshop(tmp_path / "work", tmp_path))
-    lm.as_stored(measured)
+    as_stored(measured)
     loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     words = AutoTokenizer.from_pretrained(folder)
     inputs = words("reverse: abc>cba\nde>", return_tensors="pt")

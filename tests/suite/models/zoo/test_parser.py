@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import killed
 import numpy as np
 import pytest
 import torch
@@ -16,8 +15,8 @@ from safetensors.torch import load_file
 from tokenizers import AddedToken
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from suite.models.training import Loop
-from suite.models.zoo import lm, parser
+from suite.models.zoo import parser
+from suite.models.zoo.fit import as_stored
 from suite.models.zoo.parser import IGNORED, PARSER_BASE, TESTED, VOCABULARY, ParserRecipe, Scores
 from suite.models.zoo.parser_grammar import LEXICON, Phrase, split_of
 from suite.models.zoo.recipe import Workshop, train
@@ -161,29 +160,16 @@ def test_tables_count_by_kind_role_and_depth() -> None:
     assert details["4 nested"] == ("1", 100.0)
 
 
-class Killed(Exception):
-    pass
-
-
-def killed_at(step: int) -> Callable[[str, int, int], None]:
-    def report(label: str, done: int, total: int) -> None:
-        if done == step:
-            raise Killed
-
-    return report
-
-
 def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parser, "Loop", partial(Loop, every_s=-1.0))
+    killed.saving_every_step(monkeypatch)
     whole, losses = tiny().fit(Workshop(tmp_path / "a", tmp_path))
-    with pytest.raises(Killed):
-        tiny().fit(Workshop(tmp_path / "b", tmp_path, killed_at(2)))
+    with pytest.raises(killed.Killed):
+        tiny().fit(Workshop(tmp_path / "b", tmp_path, killed.at(2)))
     again, repeated = tiny().fit(Workshop(tmp_path / "b", tmp_path))
     assert repeated == losses
-    for key, value in whole.state_dict().items():
-        assert torch.equal(value, again.state_dict()[key]), key
+    assert killed.same_weights(whole, again)
 
 
 def test_a_small_parser_learns_from_what_it_is_shown(tmp_path: Path) -> None:
@@ -195,7 +181,7 @@ def test_the_saved_model_is_the_measured_one_and_takes_new_words(tmp_path: Path)
     folder = train(tiny(), tmp_path / "out", Workshop(tmp_path / "work", tmp_path))
     assert {value.dtype for value in load_file(folder / "model.safetensors").values()} == {torch.float16}
     measured, _ = tiny().fit(Workshop(tmp_path / "work", tmp_path))
-    lm.as_stored(measured)
+    as_stored(measured)
     loaded = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
     words = AutoTokenizer.from_pretrained(folder)
     given = {**words(LONG.words, return_tensors="pt"), "labels": parser.tensors([LONG])["labels"]}
