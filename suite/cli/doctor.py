@@ -18,7 +18,7 @@ State = Literal["ok", "missing", "note"]
 OLDEST_PYTHON = (3, 11)
 TORCH = ((2, 6), (2, 14))
 NEEDED = ("torch", "numpy", "pyarrow", "safetensors", "click", "platformdirs", "tqdm")
-SOME_TASKS = ("transformers", "peft", "datasets", "pandas", "lm_eval", "jinja2")
+SOME_TASKS = ("transformers", "peft", "datasets", "pandas", "lm_eval", "gguf", "pillow", "jinja2")
 FREE_DISK_MB = 1000
 
 

@@ -16,6 +16,7 @@ raises MethodError: an edit that does nothing is the easiest way to a wrong conc
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class Read:
 
 
 @dataclass(eq=False)
-class _Edit:
+class _Edit(ABC):
     """What the three ways to change an activation share.
 
     value: a number or a tensor: one token's activation, or one for each position in the shape that a reading
@@ -125,8 +126,9 @@ class _Edit:
     def begin(self) -> None:
         self.reached = self.changed = False
 
+    @abstractmethod
     def new(self, x: Tensor, value: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What takes the place of x (B, T, ...), `value` laid out in its shape."""
 
     def visit(self, x: Tensor, here: Columns) -> Tensor:
         found = matches(self.at, here)
