@@ -24,8 +24,9 @@ TASKS = [
         protocol=(
             "The base model, as the method returns it, on lm-eval tasks from YAML files in the folder "
             "`include`; lm-eval builds prompts and computes the metrics. The packaged folder is a plumbing "
-            "check and no benchmark: mini_agreement asks for the form of 'to be' that fits (64 documents, 4 "
-            "choices), mini_copy for the next word of an alternation (32 documents, one generated word). "
+            "check and no benchmark: the packaged model lm-icl was trained to turn words round. mini_choice "
+            "asks which of four orders of a word's letters is its reverse (64 documents), mini_reverse has "
+            "it written (32 documents); no word is among those of its training. "
             "accuracy over all is the share of documents right, each task weighted by its documents, and "
             "exists because every task must have acc or exact_match; no other metric is averaged over tasks. "
             "There is no ceiling: a method returns a model, and none knows the answers."

@@ -1,4 +1,4 @@
-"""Makes the packaged lm-eval tasks: short things that a model of children's stories can or cannot do."""
+"""Makes the packaged lm-eval tasks: words to turn round, which the packaged language model can do."""
 
 from __future__ import annotations
 
@@ -7,46 +7,47 @@ import random
 from pathlib import Path
 from typing import Any
 
+from suite.models.zoo.lm_tasks import LETTERS, split_of
+
 SEED = 20250701
 FOLDER = Path(__file__).parent / "mini"
-AGREEMENT, COPY = 64, 32
-NAMES = {"girl": ("Lily", "Mia", "Anna", "Sue"), "boy": ("Tim", "Ben", "Tom", "Max")}
-PRONOUNS = {"girl": "She", "boy": "He"}
-ANIMALS = ("dogs", "cats", "birds", "bears")
-ADJECTIVES = ("happy", "sad", "small", "kind", "tired", "brave")
-FORMS = ("was", "were", "am", "be")
-WORDS = ("red", "blue", "cat", "dog", "sun", "tree", "ball", "fish", "bird", "cake")
+CHOICE, REVERSE = 64, 32
+LENGTHS = (4, 5)
+CHOICES = 4
 
 
 def documents() -> dict[str, list[dict[str, Any]]]:
-    """The documents of each file."""
+    """The documents of each file; no word is among those that `lm-icl` was trained on."""
     rng = random.Random(SEED)
+    words = list(dict.fromkeys(_word(rng) for _ in range(2 * (CHOICE + REVERSE))))
     return {
-        "agreement.jsonl": [_agreement(rng, plural=bool(k % 2)) for k in range(AGREEMENT)],
-        "copy.jsonl": [_copy(rng) for _ in range(COPY)],
+        "choice.jsonl": [_choice(rng, word) for word in words[:CHOICE]],
+        "reverse.jsonl": [
+            {"text": _prompt(word), "answer": word[::-1]} for word in words[CHOICE : CHOICE + REVERSE]
+        ],
     }
 
 
-def _agreement(rng: random.Random, *, plural: bool) -> dict[str, Any]:
-    """A story's beginning that ends in a pronoun, and four verb phrases of which one agrees with it."""
-    if plural:
-        text = f"Once upon a time, there were two little {rng.choice(ANIMALS)}. They"
-    else:
-        child = rng.choice(sorted(NAMES))
-        name = rng.choice(NAMES[child])
-        text = f"Once upon a time, there was a little {child} named {name}. {PRONOUNS[child]}"
-    forms, adjective = rng.sample(FORMS, len(FORMS)), rng.choice(ADJECTIVES)
-    return {
-        "text": text,
-        "choices": [f"{form} very {adjective}" for form in forms],
-        "label": forms.index("were" if plural else "was"),
-    }
+def _word(rng: random.Random) -> str:
+    """Different letters, so that its orders differ, in a word of the test split."""
+    while True:
+        word = "".join(rng.sample(LETTERS, rng.choice(LENGTHS)))
+        if split_of(word) == "test":
+            return word
 
 
-def _copy(rng: random.Random) -> dict[str, Any]:
-    """Two words in turn, and the one whose turn it is."""
-    a, b = rng.sample(WORDS, 2)
-    return {"text": " ".join([a, b] * 4 + [a]), "answer": b}
+def _prompt(word: str) -> str:
+    return f"reverse: {word}>"
+
+
+def _choice(rng: random.Random, word: str) -> dict[str, Any]:
+    """A word, and four orders of its letters of which one is the reverse; the word itself is another."""
+    orders = {word[::-1], word}
+    while len(orders) < CHOICES:
+        orders.add("".join(rng.sample(word, len(word))))
+    choices = sorted(orders)
+    rng.shuffle(choices)
+    return {"text": _prompt(word), "choices": choices, "label": choices.index(word[::-1])}
 
 
 def write(folder: Path = FOLDER) -> None:

@@ -31,7 +31,7 @@ class LmEval(Task):
     include: str = ""
     names: str = ""
     limit: int | None = None
-    base_model: str = "stories260k"
+    base_model: str = "lm-icl"
     batch_size: int = 16
     content: str = ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,14 +58,21 @@ def test_the_packaged_documents_are_those_that_the_code_makes(tmp_path: Path) ->
 
 
 def test_the_answers_of_the_packaged_documents_follow_from_their_texts() -> None:
-    for line in (MINI / "agreement.jsonl").read_text().splitlines():
+    asked = []
+    for line in (MINI / "choice.jsonl").read_text().splitlines():
         document = json.loads(line)
-        form = "were" if document["text"].endswith("They") else "was"
-        assert [c.split()[0] == form for c in document["choices"]].index(True) == document["label"]
-        assert len({len(c.split()) for c in document["choices"]}) == 1
-    for line in (MINI / "copy.jsonl").read_text().splitlines():
+        word = document["text"].removeprefix("reverse: ").removesuffix(">")
+        assert document["choices"][document["label"]] == "".join(reversed(word))
+        assert word in document["choices"] and len(set(document["choices"])) == 4
+        assert {"".join(sorted(choice)) for choice in document["choices"]} == {"".join(sorted(word))}
+        asked.append(word)
+    for line in (MINI / "reverse.jsonl").read_text().splitlines():
         document = json.loads(line)
-        assert document["answer"] == document["text"].split()[1] != document["text"].split()[-1]
+        word = document["text"].removeprefix("reverse: ").removesuffix(">")
+        assert document["answer"] == "".join(reversed(word)) != word
+        asked.append(word)
+    assert len(asked) == len(set(asked)) == 96
+    assert all(zlib.crc32(word.encode()) % 5 == 0 for word in asked)  # the test split of lm-icl
 
 
 def test_every_metric_is_declared_once_and_the_null_methods_exist() -> None:
@@ -84,7 +92,7 @@ def test_the_content_of_the_folder_is_part_of_the_cell(folder: Path) -> None:
     sets = {"task.include": str(folder)}
     before = plan("lm-eval", "unmodified", "smoke", sets=sets).cell
     assert plan("lm-eval", "unmodified", "smoke", sets=sets).cell.id == before.id
-    with (folder / "copy.jsonl").open("a") as file:
+    with (folder / "reverse.jsonl").open("a") as file:
         file.write("\n")
     assert plan("lm-eval", "unmodified", "smoke", sets=sets).cell.id != before.id
     with pytest.raises(UsageError, match="no longer those"):
@@ -94,7 +102,7 @@ def test_the_content_of_the_folder_is_part_of_the_cell(folder: Path) -> None:
 def test_a_name_alone_changes_the_content_too(folder: Path) -> None:
     before = content(folder)
     assert before == content(MINI)
-    (folder / "copy.jsonl").rename(folder / "copied.jsonl")
+    (folder / "reverse.jsonl").rename(folder / "turned.jsonl")
     assert content(folder) != before
 
 
