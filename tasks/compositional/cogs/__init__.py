@@ -1,0 +1,1 @@
+"""COGS: sentences of a fragment of English and their logical forms."""
