@@ -11,6 +11,7 @@ import pytest
 
 from tasks.compositional.cogs.grammar import Lexicon, Unreadable, interpret, interpret_word
 from tasks.compositional.cogs.lexicon import induce
+from tasks.compositional.cogs.reading import read
 from tasks.compositional.cogs.trees import Clause, Name, Noun, logical_form, variable_free
 
 WORDS = Lexicon(
@@ -82,6 +83,20 @@ def test_a_sentence_means_what_it_says(sentence: str, form: str, free: str) -> N
     )
     assert logical_form(tree).split("; ")[:-1] == form.split("; ")[:-1]
     assert variable_free(tree) == free
+    assert read(sentence, logical_form(tree)) == tree
+
+
+def test_a_name_that_stands_twice_is_read_where_it_stands() -> None:
+    sentence = "Mia gave a cup beside Mia to Mia ."
+    tree = read(sentence, logical_form(interpret(sentence, WORDS)))
+    cup = Noun(3, "cup", False, "beside", Name(5, "Mia"))
+    assert tree.arguments == (("agent", Name(0, "Mia")), ("theme", cup), ("recipient", Name(7, "Mia")))
+
+
+@pytest.mark.parametrize("form", ["Mia", "LAMBDA a . cup ( a )", "see . agent ( x _ 1 , Tom )", ""])
+def test_a_form_that_does_not_fit_the_sentence_is_refused(form: str) -> None:
+    with pytest.raises(ValueError):
+        read("Mia saw a cup .", form)
 
 
 def test_conjuncts_stand_in_order_of_the_places_of_their_variables() -> None:
@@ -174,3 +189,4 @@ def test_every_published_row_is_interpreted_as_published(part: str, count: int) 
         tree = interpret(sentence, lexicon)
         assert logical_form(tree) == form
         assert variable_free(tree) == free[sentence]
+        assert read(sentence, form) == tree
