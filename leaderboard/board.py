@@ -2,43 +2,106 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median, multimode, variance
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from leaderboard.columns import indices, listed
+from leaderboard.marks import Mark, marks
+from suite import stats
 from suite.api import TaskSpec
 from suite.stats import Interval, Rank, detectable_difference, mean_interval
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from suite.store import Store
+
 Row = Mapping[str, Any]
 Key = tuple[str, str]
+ROUNDING = 1e-9
+
+
+class Source:
+    """Where the runs behind the entries of one task are read from, when a page or a verb asks for them.
+
+    Only one task's rows are held at a time: pages are made task by task.
+    """
+
+    _held: tuple[Source, dict[str, list[Any]]] | None = None
+
+    def __init__(self, load: Callable[[], dict[str, list[Any]]]) -> None:
+        self._load = load
+
+    @classmethod
+    def of(cls, runs: pa.Table) -> Source:
+        """The rows of a table that is at hand."""
+        return cls(lambda: listed(runs))
+
+    @classmethod
+    def stored(cls, store: Store, task: str, runs: pa.Table) -> Source:
+        """The rows of a task in a store, in the order of `runs`."""
+        return cls(lambda: _stored(store, task, runs.column("run")))
+
+    def rows(self, numbers: np.ndarray) -> tuple[Row, ...]:
+        """The rows with these numbers, as mappings of column to value."""
+        if Source._held is None or Source._held[0] is not self:
+            Source._held = self, self._load()
+        columns = Source._held[1]
+        names = list(columns)
+        lists = list(columns.values())
+        return tuple(dict(zip(names, [column[i] for column in lists], strict=True)) for i in numbers.tolist())
+
+
+def _stored(store: Store, task: str, wanted: pa.ChunkedArray) -> dict[str, list[Any]]:
+    from leaderboard.aggregate import RUN_COLUMNS
+
+    ((_, runs, _),) = store.parts([c for c in RUN_COLUMNS if c != "task"], ("run",), [task])
+    if not runs.column("run").equals(wanted):
+        # Somebody appended or pruned since the board was read: keep to the runs that it knows.
+        place = {run: i for i, run in enumerate(runs.column("run").to_pylist())}
+        runs = runs.take(indices([place[run] for run in wanted.to_pylist()]))
+    return listed(runs) | {"task": [task] * len(runs)}
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of a table: a method as configured, over its seeds.
 
-    `runs` holds the newest run of each seed in order of seed; `values` maps (metric, slice) to the value
-    of each ok seed. `rank` is None where the entry is not ranked, `comparable` False where its task
-    settings or data are not the table's. `older` counts runs left out as superseded.
+    `cell` is a row with what all runs of the entry share: the parts of the cell's identity but the seed.
+    `values` maps (metric, slice) to the value of each ok seed, `claimed_values` likewise those of runs made
+    elsewhere where the project has its own. `rank` is None where the entry is not ranked, `comparable` False
+    where its task settings or data are not the table's, `only_claimed` True where every run was made
+    elsewhere. `stale` holds the runs by older code, `older` counts runs left out as superseded.
     """
 
-    runs: tuple[Row, ...]
+    cell: Row
+    source: Source
+    rows: np.ndarray
     values: Mapping[Key, Mapping[int, float]]
     examples: Mapping[Key, int | None]
-    primary: str
-    role: str
+    statuses: Mapping[str, int]
+    wall_s: np.ndarray
+    memory_mb: np.ndarray
+    claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
+    primary: str = ""
+    bounds: tuple[float, float] | None = None
+    role: str = "baseline"
     stale: frozenset[str] = frozenset()
+    other_data: bool = False
     older: int = 0
     comparable: bool = True
+    only_claimed: bool = False
     rank: Rank | None = None
 
     @property
-    def cell(self) -> Row:
-        """A row with what all runs of the entry share: the parts of the cell's identity but the seed."""
-        return self.runs[0]
+    def runs(self) -> tuple[Row, ...]:
+        """The newest run of each seed in order of seed; they are read when asked for, so ask once a page."""
+        return self.source.rows(self.rows)
 
     @property
     def method(self) -> str:
@@ -61,32 +124,64 @@ class Entry:
         values = self.per_seed(metric, part).values()
         return math.fsum(values) / len(values) if values else None
 
-    def interval(self) -> Interval | None:
-        """The 95 % interval of the primary metric over seeds, None for a single seed."""
-        return mean_interval(list(self.per_seed().values()))
+    def interval(self, metric: str | None = None, part: str = "all") -> Interval | None:
+        """The 95 % interval over seeds, None for a single seed; of the primary metric within its bounds."""
+        name = metric or self.primary
+        low, high = self.bounds if self.bounds and name == self.primary else (None, None)
+        return stats.seed_interval(list(self.per_seed(name, part).values()), low=low, high=high)
 
     @property
-    def statuses(self) -> Mapping[str, int]:
-        """How many seeds ended in each status."""
-        return dict(sorted(Counter(run["status"] for run in self.runs).items()))
+    def claimed(self) -> Mapping[int, float]:
+        """The values of the primary metric that others say they got."""
+        key = (self.primary, "all")
+        return self.values.get(key, {}) if self.only_claimed else self.claimed_values.get(key, {})
+
+    @property
+    def confirmed(self) -> bool | None:
+        """Whether the project's own values agree with the claimed ones; None where nothing can be compared.
+
+        They agree when they are equal seed by seed but for rounding, or when the means over the shared
+        seeds differ by no more than half the 95 % interval of the project's own.
+        """
+        own, said = self.per_seed(), self.claimed
+        shared = [seed for seed in own if seed in said]
+        if self.only_claimed or not shared:
+            return None
+        gaps = [own[seed] - said[seed] for seed in shared]
+        interval = mean_interval([own[seed] for seed in shared])
+        allowed = interval.half if interval else 0.0
+        return abs(math.fsum(gaps)) / len(gaps) <= allowed or max(map(abs, gaps)) <= ROUNDING
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What a reader must know before trusting the row."""
+        return marks(
+            stale=len(self.stale),
+            other_data=self.other_data,
+            seeds=len(self.per_seed()),
+            statuses=self.statuses,
+            comparable=self.comparable,
+            claimed=bool(self.claimed),
+            only_claimed=self.only_claimed,
+            confirmed=self.confirmed,
+        )
 
     @property
     def seconds(self) -> float | None:
         """Median wall seconds of the ok runs."""
-        return median(times) if (times := self._readings("wall_s")) else None
+        return median(times) if (times := _finite(self.wall_s)) else None
 
     @property
     def peak_mb(self) -> float | None:
         """Largest peak memory of the ok runs, MiB."""
-        return max(self._readings("peak_mb"), default=None)
+        return max(_finite(self.memory_mb), default=None)
 
     @property
     def competes(self) -> bool:
-        """Whether the entry is ranked against others: comparable, with a value, neither null nor ceiling."""
-        return self.role not in ("null", "ceiling") and self.comparable and self.mean() is not None
-
-    def _readings(self, column: str) -> list[float]:
-        return [run[column] for run in self.runs if run["status"] == "ok" and finite(run[column])]
+        """Whether the entry is ranked against others: comparable, with a value of the project's own, neither
+        null nor ceiling."""
+        own = self.comparable and not self.only_claimed
+        return self.role not in ("null", "ceiling") and own and self.mean() is not None
 
 
 @dataclass(frozen=True)
@@ -125,6 +220,16 @@ class Table:
         return detectable_difference(sd, seeds), seeds
 
     @property
+    def beats(self) -> np.ndarray:
+        """Boolean (ranked, ranked): whether the row's method is better beyond its 95 % interval of chance."""
+        import numpy as np
+
+        groups = [list(e.per_seed().values()) for e in self.ranked]
+        if self.higher is None or not groups:
+            return np.zeros((len(groups), len(groups)), bool)
+        return stats.beats(groups, self.higher)
+
+    @property
     def metrics(self) -> list[str]:
         """Metrics with a value on the whole test set: the primary one, then as the task lists them."""
         seen = {metric for e in self.entries for metric, part in e.values if part == "all"}
@@ -153,3 +258,16 @@ class Board:
 def finite(value: Any) -> bool:
     """Whether a stored value is there and a finite number."""
     return value is not None and math.isfinite(value)
+
+
+def overrides(run: Row) -> dict[str, Any]:
+    """What the user set by hand, as `--set` takes it; a text that is no JSON object is kept whole."""
+    try:
+        found = json.loads(run["overrides"] or "{}")
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"overrides": run["overrides"]}
+
+
+def _finite(values: np.ndarray) -> list[float]:
+    return [value for value in values.tolist() if math.isfinite(value)]

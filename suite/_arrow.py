@@ -36,13 +36,14 @@ def stored(kind: Kind) -> pa.Schema:
     return pa.schema([field for field in schema(kind) if field.name != "task"])
 
 
-def empty(kind: Kind, columns: Sequence[str]) -> pa.Table:
-    """A table without rows."""
+def empty(kind: Kind, columns: Sequence[str], encoded: Collection[str] = ()) -> pa.Table:
+    """A table without rows; columns in `encoded` are dictionary arrays."""
     import pyarrow as pa
 
     aliases = COLUMNS[kind]
     arrays = [column([], aliases[name]) for name in columns]
-    return pa.Table.from_arrays(arrays, schema=pa.schema([schema(kind).field(name) for name in columns]))
+    arrays = [a.dictionary_encode() if n in encoded else a for n, a in zip(columns, arrays, strict=True)]
+    return pa.Table.from_arrays(arrays, names=list(columns))
 
 
 def column(values: Sequence[Any], alias: str) -> pa.Array:
@@ -96,6 +97,16 @@ def rows_where(table: pa.Table, name: str, values: Collection[Any], keep: bool =
     import pyarrow.compute as pc
 
     mask = pc.is_in(table.column(name), value_set=column(list(values), str(_alias(table, name))))
+    return table.filter(mask if keep else pc.invert(mask))
+
+
+def rows_in(table: pa.Table, name: str, sets: Sequence[pa.ChunkedArray], keep: bool = True) -> pa.Table:
+    """The rows whose column holds a value of one of the arrays `sets`; with keep=False, the others."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chunks = [chunk for held in sets for chunk in held.chunks]
+    mask = pc.is_in(table.column(name), value_set=pa.chunked_array(chunks, table.schema.field(name).type))
     return table.filter(mask if keep else pc.invert(mask))
 
 

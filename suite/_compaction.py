@@ -32,7 +32,7 @@ def compact(root: Path, note: Note, prune: bool) -> None:
         for kind in KINDS[1:]:
             folder = Folder(root, kind, task)
             found = load(folder, list(COLUMNS[kind]), note)
-            _compact(folder, Loaded(rows_where(found.rows, "run", committed), found.snapshots), prune)
+            _compact(folder, Loaded(rows_where(found.rows, "run", committed), found.held), prune)
 
 
 def snapshot_name(runs: Collection[str]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite._arrow import empty, rows_where
+from suite._arrow import column, empty, rows_in, rows_where
 from suite._parquet import BadFile, bad, read
 from suite._tables import COLUMNS, SNAPSHOT, SUFFIX, Kind, Problem, cell_of, folder_name, task_of
 from suite.errors import StoreError
@@ -49,10 +50,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The rows of a folder, sorted by run, and the snapshots that could be read, each with its runs."""
+    """The rows of a folder, sorted by run, and the run column of each snapshot that could be read."""
 
     rows: pa.Table
-    snapshots: dict[str, frozenset[str]]
+    held: dict[str, pa.ChunkedArray]
+
+    @cached_property
+    def snapshots(self) -> dict[str, frozenset[str]]:
+        """The runs of each snapshot: a second's work for a million of them, which most readers do without."""
+        return {stem: frozenset(runs.unique().to_pylist()) for stem, runs in self.held.items()}
 
 
 def tasks(root: Path, kind: Kind) -> list[str]:
@@ -96,12 +102,16 @@ def _names(folder: Folder) -> set[str]:
 
 
 def read_file(
-    folder: Folder, stem: str, columns: Sequence[str], runs: Collection[str] | None = None
+    folder: Folder,
+    stem: str,
+    columns: Sequence[str],
+    runs: Collection[str] | None = None,
+    encoded: Collection[str] = (),
 ) -> pa.Table:
     """One file; BadFile also for a part that holds another run than its name says."""
     path = folder.file(stem)
     try:
-        table = read(path, folder.kind, folder.task, columns, runs)
+        table = read(path, folder.kind, folder.task, columns, runs, encoded)
     except FileNotFoundError:
         if os.path.lexists(path):
             raise bad("unreadable", path, "is a link to nothing") from None
@@ -116,8 +126,10 @@ def read_file(
 class Reader:
     """Reads files of a folder once each, skipping bad ones with a note."""
 
-    def __init__(self, folder: Folder, columns: Sequence[str], note: Note) -> None:
-        self.folder, self.note = folder, note
+    def __init__(
+        self, folder: Folder, columns: Sequence[str], note: Note, encoded: Collection[str] = ()
+    ) -> None:
+        self.folder, self.note, self.encoded = folder, note, encoded
         self.columns = columns if "run" in columns else ["run", *columns]
         self.read: dict[str, pa.Table | None] = {}
 
@@ -125,7 +137,7 @@ class Reader:
         """The rows of a file or None for a bad one; FileNotFoundError when it has gone."""
         if stem not in self.read:
             try:
-                self.read[stem] = read_file(self.folder, stem, self.columns, runs)
+                self.read[stem] = read_file(self.folder, stem, self.columns, runs, self.encoded)
             except BadFile as error:
                 self.note(owned(error.problem, self.folder, stem))
                 self.read[stem] = None
@@ -139,9 +151,12 @@ def owned(problem: Problem, folder: Folder, stem: str) -> Problem:
     return problem._replace(path=path, run=run, cell=cell_of(run))
 
 
-def load(folder: Folder, columns: Sequence[str], note: Note) -> Loaded:
-    """All rows of a folder, each run once, sorted by run; rows of one run keep their order."""
-    reader = Reader(folder, columns, note)
+def load(folder: Folder, columns: Sequence[str], note: Note, encoded: Collection[str] = ()) -> Loaded:
+    """All rows of a folder, each run once, sorted by run; rows of one run keep their order.
+
+    The columns named in `encoded` come as dictionary arrays, which costs a fraction where values repeat.
+    """
+    reader = Reader(folder, columns, note, encoded)
     while True:
         try:
             return _load(reader, listing(folder))
@@ -151,28 +166,37 @@ def load(folder: Folder, columns: Sequence[str], note: Note) -> Loaded:
 
 def _load(reader: Reader, files: Listing) -> Loaded:
     pieces: list[pa.Table] = []
-    seen: set[str] = set()
-    snapshots: dict[str, frozenset[str]] = {}
+    held: dict[str, pa.ChunkedArray] = {}
     for stem in files.snapshots:
         table = reader.table(stem)
-        if table is None:
-            continue
-        snapshots[stem] = frozenset(table.column("run").unique().to_pylist())
-        again = seen & snapshots[stem]
-        pieces.append(rows_where(table, "run", again, keep=False) if again else table)
-        seen |= snapshots[stem]
-    for stem in files.parts:
-        if stem not in seen and (table := reader.table(stem)) is not None:
+        if table is not None:
+            pieces.append(rows_in(table, "run", list(held.values()), keep=False) if held else table)
+            held[stem] = table.column("run")
+    for stem in _uncovered(files.parts, held):
+        if (table := reader.table(stem)) is not None:
             pieces.append(table)
-    return Loaded(_joined(pieces, reader, ordered=not snapshots or len(pieces) == 1), snapshots)
+    return Loaded(_joined(pieces, reader, ordered=not held or len(pieces) == 1), held)
+
+
+def _uncovered(parts: list[str], held: dict[str, pa.ChunkedArray]) -> list[str]:
+    """The parts of which no snapshot has the run."""
+    import pyarrow as pa
+
+    if not parts or not held:
+        return parts
+    names = pa.Table.from_arrays([column(parts, "string")], names=["run"])
+    left: list[str] = rows_in(names, "run", list(held.values()), keep=False).column("run").to_pylist()
+    return left
 
 
 def _joined(pieces: list[pa.Table], reader: Reader, ordered: bool) -> pa.Table:
     import pyarrow as pa
 
     if not pieces:
-        pieces = [empty(reader.folder.kind, reader.columns)]
+        pieces = [empty(reader.folder.kind, reader.columns, reader.encoded)]
     table = pa.concat_tables(pieces)
+    if reader.encoded:
+        table = table.unify_dictionaries()
     # Arrow's sort is stable, so the rows of a run stay as they were logged.
     return table.combine_chunks() if ordered else table.sort_by("run").combine_chunks()
 

@@ -97,11 +97,17 @@ def sync_folder(folder: str) -> None:
 
 
 def read(
-    path: str, kind: Kind, task: str, columns: Sequence[str], runs: Collection[str] | None = None
+    path: str,
+    kind: Kind,
+    task: str,
+    columns: Sequence[str],
+    runs: Collection[str] | None = None,
+    encoded: Collection[str] = (),
 ) -> pa.Table:
     """The columns asked for, in the types of this version; columns that an older file lacks are null.
 
-    With `runs`, row groups that hold none of them are left out. Raises BadFile for a file that is not
+    With `runs`, row groups that hold none of them are left out. Text columns in `encoded` come as dictionary
+    arrays. Raises BadFile for a file that is not
     a whole file of this table and task, FileNotFoundError for one that has gone.
     """
     import pyarrow as pa
@@ -114,25 +120,32 @@ def read(
         raise bad("unreadable", path, f"cannot be read: {error.strerror}") from None
     _check_frame(data, path)
     try:
-        return _decode(data, path, (kind, task), columns, runs)
+        return _decode(data, path, (kind, task), columns, runs, encoded)
     except (OSError, ValueError, KeyError, TypeError, MemoryError, pa.ArrowException) as error:
         raise bad("damaged", path, f"cannot be decoded: {str(error).splitlines()[0]}") from None
 
 
 def _decode(
-    data: bytes, path: str, owner: tuple[Kind, str], columns: Sequence[str], runs: Collection[str] | None
+    data: bytes,
+    path: str,
+    owner: tuple[Kind, str],
+    columns: Sequence[str],
+    runs: Collection[str] | None,
+    encoded: Collection[str],
 ) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    file = pq.ParquetFile(
+        pa.BufferReader(data), page_checksum_verification=True, read_dictionary=list(encoded) or None
+    )
     _check_origin(file.metadata.metadata or {}, path, *owner)
     present = [name for name in file.schema_arrow.names if name in columns]
     groups = range(file.num_row_groups) if runs is None else _groups_with(file, runs)
     table = file.read_row_groups(list(groups), columns=present, use_threads=len(data) > 1 << 20)
     if "run" in columns and ("run" not in present or table.column("run").null_count):
         raise bad("foreign", path, "has rows that name no run")
-    return _conform(table, *owner, columns)
+    return _conform(table, *owner, columns, encoded)
 
 
 def _check_frame(data: bytes, path: str) -> None:
@@ -169,7 +182,9 @@ def _groups_with(file: pq.ParquetFile, runs: Collection[str]) -> list[int]:
     return chosen
 
 
-def _conform(table: pa.Table, kind: Kind, task: str, columns: Sequence[str]) -> pa.Table:
+def _conform(
+    table: pa.Table, kind: Kind, task: str, columns: Sequence[str], encoded: Collection[str]
+) -> pa.Table:
     """The columns in order and type; the task comes from the folder."""
     import pyarrow as pa
 
@@ -177,6 +192,8 @@ def _conform(table: pa.Table, kind: Kind, task: str, columns: Sequence[str]) -> 
     arrays = []
     for name in columns:
         wanted = kinds.field(name).type
+        if name in encoded:
+            wanted = pa.dictionary(pa.int32(), wanted)
         if name == "task":
             arrays.append(repeated(task, len(table)))
         elif name not in table.schema.names:
@@ -184,7 +201,7 @@ def _conform(table: pa.Table, kind: Kind, task: str, columns: Sequence[str]) -> 
         else:
             column = table.column(name)
             arrays.append(column if column.type == wanted else column.cast(wanted))
-    return pa.Table.from_arrays(arrays, schema=pa.schema([kinds.field(name) for name in columns]))
+    return pa.Table.from_arrays(arrays, names=list(columns))
 
 
 def bad(kind: Wrong, path: str, what: str) -> BadFile:

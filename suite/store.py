@@ -16,11 +16,11 @@ import difflib
 import errno
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite._tables import COLUMNS, Kind, Problem, folder_name, is_run_id
+from suite._tables import COLUMNS, REPEATING, Kind, Problem, folder_name, is_run_id
 from suite.errors import StoreError, UsageError
 from suite.records import Outcome, Run
 
@@ -112,10 +112,30 @@ class Store:
         checked = _checked("scores", where)
         # Runs before scores: whoever commits a run between the two reads has written its scores already.
         tasks = {"task": checked["task"]} if "task" in checked else None
-        committed = self._read("runs", ["run", "task"], tasks).column("run").to_pylist()
-        from suite._arrow import rows_where
+        committed = self._read("runs", ["run", "task"], tasks).column("run")
+        from suite._arrow import rows_in
 
-        return rows_where(self._read("scores", list(COLUMNS["scores"]), checked), "run", committed)
+        return rows_in(self._read("scores", list(COLUMNS["scores"]), checked), "run", [committed])
+
+    def parts(
+        self, runs: Sequence[str], scores: Sequence[str], tasks: Collection[str] | None = None
+    ) -> Iterator[tuple[str, pa.Table, pa.Table]]:
+        """Task by task its committed runs and all its scores, with the columns named.
+
+        For whoever goes through the whole store: texts that repeat come as dictionary arrays, and no more
+        than one task is in memory. Scores may be of runs that are not committed yet: go by the runs.
+        """
+        from suite._folder import Folder, load
+        from suite._folder import tasks as listed
+
+        for task in self._tasks(listed, "runs"):
+            if tasks is None or task in tasks:
+                pair = []
+                for kind, columns in (("runs", runs), ("scores", scores)):
+                    repeating = [c for c in columns if c in REPEATING[kind] and c != "run"]
+                    texts = [c for c in repeating if COLUMNS[kind][c] == "string"]
+                    pair.append(load(Folder(self.root, kind, task), columns, self._note, texts).rows)
+                yield task, pair[0], pair[1]
 
     def samples(self, runs: Iterable[str]) -> pa.Table:
         """The logged examples of these runs."""

@@ -95,14 +95,16 @@ def scores(store: Store, where: Where, columns: Sequence[str] | None = None) -> 
     return rows
 
 
-def board(store: Store, where: Where) -> Board:
-    """The newest runs of every entry with all their scores, by the rules of leaderboard/aggregate.py."""
-    from leaderboard import aggregate
+def board(store: Store) -> Board:
+    """The newest runs of every entry with all their scores, compared with the checkout's code and data.
 
-    # Runs before scores, here and below: a run that is committed in between then has no score to miss.
-    run_rows = runs(store, where, aggregate.RUN_COLUMNS)
-    table = store.scores({c: v for c, v in where.items() if c in ("task", "method", "profile")})
-    return _aggregated(run_rows, table)
+    By the rules of leaderboard/aggregate.py.
+    """
+    from leaderboard import aggregate, marks
+    from suite import catalog
+
+    tasks, methods = catalog.tasks(), catalog.methods()
+    return aggregate.of_store(store, tasks, methods, marks.checkout(tasks, methods))
 
 
 def means(store: Store, where: Where) -> Board:
@@ -114,21 +116,24 @@ def means(store: Store, where: Where) -> Board:
     from leaderboard import aggregate
     from suite import catalog
 
-    columns = ("run", "family", "seed", "code", "status", "started", *aggregate.ENTRY, *aggregate.GROUP)
-    run_rows = runs(store, where, columns)
+    columns = (
+        "run",
+        "family",
+        "seed",
+        "code",
+        "status",
+        "started",
+        "origin",
+        *aggregate.ENTRY,
+        *aggregate.GROUP,
+    )
+    conditions = {c: v for c, v in where.items() if c in RUN_COLUMNS}
+    runs = store.runs(conditions or None).select(list(columns))
     narrow = {c: v for c, v in where.items() if c in ("task", "method", "profile", "metric")}
     table = store.scores({**narrow, "slice": where.get("slice", ("all",))})
     if "metric" not in where:
         table = _primary_only(table, catalog.tasks())
-    return _aggregated(run_rows, table)
-
-
-def _aggregated(run_rows: Sequence[Row], scores: pa.Table) -> Board:
-    from leaderboard import aggregate
-    from suite import catalog
-
-    score_rows = scores.select(list(aggregate.SCORE_COLUMNS)).to_pylist()
-    return aggregate.aggregate(run_rows, score_rows, catalog.tasks(), catalog.methods())
+    return aggregate.aggregate(runs, table, catalog.tasks(), catalog.methods())
 
 
 def _primary_only(table: pa.Table, specs: Mapping[str, TaskSpec]) -> pa.Table:

@@ -102,6 +102,6 @@ def rows() -> Rows:
     return Rows()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_rows() -> Callable[[], Rows]:
     return Rows

@@ -23,11 +23,11 @@ def only_entry(rows: Any) -> Entry:
 
 
 def test_a_row_is_the_mean_over_seeds_with_its_t_interval(rows: Any) -> None:
-    rows.seeds("toy-nan", [0.5, 0.7, 0.9])
+    rows.seeds("toy-nan", [0.6, 0.7, 0.8])
     entry = only_entry(rows)
     assert entry.mean() == pytest.approx(0.7)
-    assert entry.interval() == pytest.approx(scipy_stats.t.interval(0.95, 2, 0.7, 0.2 / math.sqrt(3)))
-    assert entry.per_seed() == {0: 0.5, 1: 0.7, 2: 0.9}
+    assert entry.interval() == pytest.approx(scipy_stats.t.interval(0.95, 2, 0.7, 0.1 / math.sqrt(3)))
+    assert entry.per_seed() == {0: 0.6, 1: 0.7, 2: 0.8}
 
 
 def test_one_seed_has_a_mean_and_neither_interval_nor_rank(rows: Any) -> None:

@@ -1,0 +1,172 @@
+"""Tables of the board in Markdown, for the README and the docs: written between marks, and checked in CI.
+
+A file asks for a table with two comments; what stands between them is replaced:
+
+    <!-- board: front -->
+    <!-- board: end -->
+
+`front` is one line a task; `family NAME` has the methods of a family as rows and its tasks as columns.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from leaderboard import figures
+from leaderboard.board import Board, Entry, Table
+from suite.errors import UsageError
+
+PROFILE = "small"
+BEGIN = re.compile(r"^<!-- board: (front|family (\S+)) -->$")
+END = "<!-- board: end -->"
+ESCAPED = re.compile(r"([\\|<>`*_\[\]])")
+PLACES = {"ceiling": 0, "null": 2}
+
+
+def front(board: Board) -> str:
+    """One line a task of the published profile: who leads, how sure that is, the floor and the ceiling."""
+    lines = ["| task | leader | score | not told apart | floor | ceiling |", "|---|---|---:|---:|---:|---:|"]
+    for table in _published(board):
+        lines.append(
+            _line([_text(table.task), *_leader(table), _mean(table, "null"), _mean(table, "ceiling")])
+        )
+    return "\n".join(lines)
+
+
+def _leader(table: Table) -> list[str]:
+    ranked = table.ranked
+    if not ranked:
+        return ["no score yet", figures.MISSING, figures.MISSING]
+    leader = next((e for e in ranked if e.rank is not None and e.rank.best == 1), ranked[0])
+    sharing = sum(e.rank is not None and e.rank.best == 1 for e in ranked if e is not leader)
+    unit = figures.unit_name(_unit(table))
+    return [_name(leader), f"{_score(leader, table)} {unit}".strip(), str(sharing)]
+
+
+def _mean(table: Table, role: str) -> str:
+    """The best of a role: the highest floor is the one to be above."""
+    return figures.number(next((e.mean() for e in table.of_role(role)), None), _unit(table))
+
+
+def family(board: Board, name: str) -> str:
+    """Methods as rows, tasks as columns; the ceiling first, nulls last, between them by mean rank.
+
+    A method without a score on a task has its place among the last there, and the cell says how its runs
+    ended. UsageError for a family without a published table.
+    """
+    tables = [t for t in _published(board) if t.family == name]
+    if not tables:
+        raise UsageError(
+            f"family '{name}' has no results of profile {PROFILE}; `suite list families` shows all"
+        )
+    rows: dict[tuple[str, str, str], dict[str, Entry]] = {}
+    for table in tables:
+        for entry in table.entries:
+            if entry.comparable and not entry.only_claimed:
+                rows.setdefault((entry.method, entry.base_model, entry.overrides), {})[table.task] = entry
+    ordered = sorted(rows, key=lambda key: (_role_place(rows[key]), _mean_place(key, rows, tables), key))
+    lines = [_line(["method", *(_heading(t) for t in tables), "seeds"])]
+    lines.append("|---|" + "---:|" * (len(tables) + 1))
+    for key in ordered:
+        found = rows[key]
+        seeds = {len(e.per_seed()) for e in found.values() if e.per_seed()}
+        count = (
+            f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else str(max(seeds, default=figures.MISSING))
+        )
+        cells = [_cell(found.get(t.task), t) for t in tables]
+        lines.append(_line([_name(next(iter(found.values()))), *cells, count]))
+    return "\n".join(lines)
+
+
+def _heading(table: Table) -> str:
+    unit = figures.unit_name(_unit(table))
+    return f"{_text(table.task)}, {unit}" if unit else _text(table.task)
+
+
+def _role_place(found: dict[str, Entry]) -> int:
+    return PLACES.get(next(iter(found.values())).role, 1)
+
+
+def _mean_place(
+    key: tuple[str, str, str], rows: dict[tuple[str, str, str], dict[str, Entry]], tables: Sequence[Table]
+) -> float:
+    """The mean over the tasks of the method's place by mean score, equal scores sharing a place."""
+    places = []
+    for table in tables:
+        means = {k: e.mean() for k, found in rows.items() if (e := found.get(table.task)) is not None}
+        own = means.get(key)
+        known = [m for m in means.values() if m is not None]
+        sign = -1 if table.higher is False else 1
+        better = sum(sign * m > sign * own for m in known) if own is not None else len(known)
+        equal = sum(m == own for m in known) if own is not None else len(rows) - len(known)
+        places.append(better + (equal - 1) / 2)
+    return math.fsum(places) / len(places)
+
+
+def _cell(entry: Entry | None, table: Table) -> str:
+    if entry is None:
+        return figures.MISSING
+    if entry.mean() is None:
+        return ", ".join(sorted(entry.statuses)) or figures.MISSING
+    return _score(entry, table)
+
+
+def _score(entry: Entry, table: Table) -> str:
+    """The mean with its interval; the mean alone for one seed."""
+    unit, interval = _unit(table), entry.interval()
+    mean = figures.number(entry.mean(), unit)
+    if interval is None:
+        return mean
+    return f"{mean} ({figures.number(interval.low, unit)} to {figures.number(interval.high, unit)})"
+
+
+def _published(board: Board) -> list[Table]:
+    return [table for table in board.tables if table.profile == PROFILE]
+
+
+def _unit(table: Table) -> str:
+    metric = table.spec.metric(table.primary) if table.spec else None
+    return metric.unit if metric else ""
+
+
+def _name(entry: Entry) -> str:
+    told = figures.settings(entry.cell)
+    return _text(f"{entry.method} ({told})" if told else entry.method)
+
+
+def _text(text: str) -> str:
+    return ESCAPED.sub(r"\\\1", " ".join(figures.clean(text).split()))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def renewed(text: str, board: Board, where: str) -> str:
+    """The text with every table between marks made anew; UsageError for a mark without an end."""
+    made: list[str] = []
+    lines = iter(text.split("\n"))
+    for line in lines:
+        made.append(line)
+        if (begin := BEGIN.match(line)) is None:
+            continue
+        if not any(rest == END for rest in lines):
+            raise UsageError(f"{where}: '{line}' has no '{END}' after it")
+        made += ["", front(board) if begin[1] == "front" else family(board, begin[2]), "", END]
+    return "\n".join(made)
+
+
+def outdated(files: Sequence[Path], board: Board) -> dict[Path, str]:
+    """The files whose tables are not what the board says, each with its new text."""
+    found = {}
+    for path in files:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        if (new := renewed(text, board, str(path))) != text:
+            found[path] = new
+    return found
