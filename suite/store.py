@@ -125,17 +125,19 @@ class Store:
         For whoever goes through the whole store: texts that repeat come as dictionary arrays, and no more
         than one task is in memory. Scores may be of runs that are not committed yet: go by the runs.
         """
-        from suite._folder import Folder, load
         from suite._folder import tasks as listed
 
         for task in self._tasks(listed, "runs"):
             if tasks is None or task in tasks:
-                pair = []
-                for kind, columns in (("runs", runs), ("scores", scores)):
-                    repeating = [c for c in columns if c in REPEATING[kind] and c != "run"]
-                    texts = [c for c in repeating if COLUMNS[kind][c] == "string"]
-                    pair.append(load(Folder(self.root, kind, task), columns, self._note, texts).rows)
-                yield task, pair[0], pair[1]
+                yield task, self._encoded("runs", task, runs), self._encoded("scores", task, scores)
+
+    def _encoded(self, kind: Kind, task: str, columns: Sequence[str]) -> pa.Table:
+        """A task's rows, with texts that repeat, but for the run's name, as dictionary arrays."""
+        from suite._folder import Folder, load
+
+        repeating = [c for c in columns if c in REPEATING[kind] and c != "run"]
+        texts = [c for c in repeating if COLUMNS[kind][c] == "string"]
+        return load(Folder(self.root, kind, task), columns, self._note, texts).rows
 
     def samples(self, runs: Iterable[str]) -> pa.Table:
         """The logged examples of these runs."""
