@@ -1,116 +1,67 @@
 """The gate: did a score get worse between a baseline and a candidate store?
 
 Cells are matched by what the user asked for: task, method, profile, base model, overrides and seed; the
-newest run of each counts. Every value of a metric that its task calls exact is compared, by one of two rules:
+newest run of each that the project made counts. Every value of a metric that its task calls exact is held.
 
-- exact: each seed on its own; a difference beyond the tolerance counts.
-- noise: the mean over the shared seeds; a difference counts beyond the tolerance *and* beyond what the
-  baseline's own spread over seeds lets that many seeds detect (80 % power, two-sided 5 %). Where there are
-  fewer than three seeds, or the baseline's seeds do not differ, the exact rule holds.
+- exact rule: each seed on its own; a difference beyond the tolerance counts.
+- noise rule: the mean over the shared seeds; a difference counts beyond the tolerance, beyond what the
+  baseline's own spread detects, and where a test that is corrected for the number of tests tells it from
+  chance. With one or two seeds the logged examples take the place of the seeds, where there are any.
+- auto: the exact rule for what must come out the same (the same code on the same machine, a metric whose
+  seeds do not differ in the baseline) and where nothing tells the noise; the noise rule otherwise.
 
-For trained methods on another machine use the noise rule: rounding in another order moves a score like
-another seed does. What cannot be compared (a missing or failed cell, a missing metric, a NaN) is never
-passed over: it makes the verdict incomplete. docs/gate.md says the same for users.
+What cannot be compared (a missing or failed cell, a missing metric, a NaN) is never passed over: it makes
+the verdict incomplete. docs/gate.md says the same for users.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from leaderboard._findings import VERDICTS as VERDICTS
+from leaderboard._findings import Finding as Finding
+from leaderboard._findings import Report as Report
+from leaderboard._findings import Verdict as Verdict
+from leaderboard._findings import label, title
+from leaderboard._judge import Measure, Samples, Series, Value, judge
+from leaderboard._judge import Rule as Rule
 from suite.api import TaskSpec
-from suite.stats import detectable_difference
 
 Row = Mapping[str, Any]
-Verdict = Literal["regression", "incomplete", "improvement", "changed", "new", "superseded"]
-Measure = tuple[str, str]  # metric and slice
-Rule = Literal["exact", "noise"]
-VERDICTS: tuple[Verdict, ...] = ("regression", "incomplete", "improvement", "changed", "new", "superseded")
-
-NOUNS: Mapping[Verdict, str] = {
-    "regression": "regression",
-    "incomplete": "incomplete comparison",
-    "improvement": "improvement",
-    "changed": "neutral change",
-    "new": "new cell",
-    "superseded": "superseded cell",
-}
 
 CELL = ("task", "method", "profile", "base_model", "overrides", "seed")
 VERSIONS = ("task_version", "method_version")
-RUN_COLUMNS = ("run", *CELL, *VERSIONS, "status", "error", "reason", "started")
-SCORE_COLUMNS = ("run", "metric", "slice", "value", "higher_is_better")
-NOISE_SEEDS = 3
-ROUNDING = 1e-12
+MACHINE = ("host", "packages", "device", "threads")
+MADE_BY = ("code", "settings", "task_settings", "data_fingerprint", "model_fingerprint")
+RUN_COLUMNS = ("run", *CELL, *VERSIONS, *MACHINE, *MADE_BY, "status", "error", "reason", "started", "origin")
+SCORE_COLUMNS = ("run", "metric", "slice", "value", "n", "higher_is_better")
+CLAIMED = "claimed"
 
 
 class Results(NamedTuple):
-    """One store: its runs, its scores, and what is wrong with files of it, a line each."""
+    """One store: its runs, its scores, and what is wrong with files of it, a line each.
+
+    `samples` gives the logged examples of runs by their ids, and is asked only where they can decide.
+    """
 
     runs: Sequence[Row]
     scores: Iterable[Row]
     problems: Sequence[str] = ()
-
-
-class Finding(NamedTuple):
-    """One thing to report: a value that moved, or a cell that cannot be compared or is new."""
-
-    verdict: Verdict
-    cell: str
-    metric: str = ""
-    before: float | None = None
-    after: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """All findings, the cells looked at, and the number of values that were compared."""
-
-    findings: Sequence[Finding]
-    cells: Sequence[str]
-    values: int
-
-    def of(self, verdict: Verdict) -> list[Finding]:
-        return [f for f in self.findings if f.verdict == verdict]
-
-    @property
-    def exit_code(self) -> int:
-        """1 for a regression, else 3 where something could not be compared, else 0."""
-        if self.of("regression"):
-            return 1
-        return 3 if self.of("incomplete") else 0
-
-    @property
-    def summary(self) -> str:
-        """The verdict in one line."""
-        counts = Counter(f.verdict for f in self.findings)
-        told = ", ".join(_plural(NOUNS[v], counts[v]) for v in VERDICTS if counts[v])
-        word = {0: "passed", 1: "failed", 3: "incomplete"}[self.exit_code]
-        seen = f"{_plural('value', self.values)} of {_plural('cell', len(self.cells))} compared"
-        return f"gate {word}: {told or 'no change'}; {seen}"
-
-
-class Value(NamedTuple):
-    """A value of one seed in both stores."""
-
-    seed: int
-    before: float
-    after: float
+    samples: Samples | None = None
 
 
 def compare(
     baseline: Results,
     candidate: Results,
     tasks: Mapping[str, TaskSpec],
-    rule: Rule = "exact",
+    rule: Rule = "auto",
     tolerance: float = 0.0,
 ) -> Report:
     """What the candidate changed; `tolerance` is absolute, in the metric's unit (0.01: a per cent point)."""
-    before, after = _newest(baseline.runs), _newest(candidate.runs)
+    before, after = newest(baseline.runs), newest(candidate.runs)
     findings = [
         Finding("incomplete", "results", note=line) for line in (*baseline.problems, *candidate.problems)
     ]
@@ -120,41 +71,54 @@ def compare(
         findings.append(Finding("incomplete", "results", note="the baseline holds no cell to compare with"))
     old = _scores(baseline.scores, {before[k]["run"] for k in shared})
     new = _scores(candidate.scores, {after[k]["run"] for k in shared})
-    series: dict[tuple[Any, ...], list[Value]] = defaultdict(list)
+    series: dict[Any, Series] = {}
     for key in shared:
-        was, now = old.get(before[key]["run"], {}), new.get(after[key]["run"], {})
-        findings += _gather(key, was, now, tasks.get(key[0]), series)
-    for (*cell, measure, higher), values in series.items():
-        findings += _judged(tuple(cell), measure, higher, values, rule, tolerance)
-    findings.sort(key=lambda f: (VERDICTS.index(f.verdict), f.cell, f.metric))
-    return Report(findings, sorted(map(_title, shared)), sum(map(len, series.values())))
+        was, now = before[key], after[key]
+        scores = (old.get(was["run"], {}), new.get(now["run"], {}))
+        findings += _gather(key, (was, now), scores, tasks.get(key[0]), series)
+    judged, within = judge([*series.values()], rule, tolerance, baseline.samples, candidate.samples)
+    findings = sorted(findings + judged, key=lambda f: (VERDICTS.index(f.verdict), f.cell, f.metric))
+    values = sum(len(s.values) for s in series.values())
+    return Report(findings, sorted(map(title, shared)), values, within)
 
 
 def _gather(
     key: tuple[Any, ...],
-    before: Mapping[Measure, Row],
-    after: Mapping[Measure, Row],
+    runs: tuple[Row, Row],
+    scores: tuple[Mapping[Measure, Row], Mapping[Measure, Row]],
     spec: TaskSpec | None,
-    series: dict[tuple[Any, ...], list[Value]],
+    series: dict[Any, Series],
 ) -> Iterator[Finding]:
     """Add a cell's values to the series of its metrics over seeds; what cannot be compared is a finding."""
+    (was, now), (before, after) = runs, scores
     if not before:
-        yield Finding("incomplete", _title(key), note="the baseline's run has no scores")
+        yield Finding("incomplete", title(key), note="the baseline's run has no scores")
+    machine, code = ([was.get(c) for c in cs] == [now.get(c) for c in cs] for cs in (MACHINE, MADE_BY))
     for measure, score in before.items():
         if not _exact(spec, measure[0]):
             continue
-        if (why := _incomparable(score, after.get(measure))) is not None:
-            yield Finding("incomplete", _title(key), _label(measure), note=why)
-        else:
-            value = Value(key[-1], score["value"], after[measure]["value"])
-            series[(*key[:-1], measure, score["higher_is_better"])].append(value)
+        other = after.get(measure)
+        if other is None or (why := _incomparable(score, other)) is not None:
+            why = "the candidate lacks this metric" if other is None else why
+            yield Finding("incomplete", title(key), label(measure), note=why)
+            continue
+        higher = score["higher_is_better"]
+        primary = spec.primary if spec else ""
+        one = series.setdefault(
+            (*key[:-1], measure, higher), Series(tuple(key[:-1]), measure, higher, primary)
+        )
+        one.same_machine &= machine
+        one.same_code &= code
+        n = score["n"] if score["n"] == other["n"] else None
+        one.values.append(Value(key[-1], score["value"], other["value"], n, was["run"], now["run"]))
 
 
-def _newest(runs: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
-    """The newest run of each cell, in order of the cells."""
+def newest(runs: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
+    """The project's newest run of each cell, in order of the cells; a claimed one is nobody's baseline."""
     found: dict[tuple[Any, ...], Row] = {}
     for run in sorted(runs, key=lambda r: (r["started"], r["run"])):
-        found[tuple(run[c] for c in CELL)] = run
+        if run.get("origin") != CLAIMED:
+            found[tuple(run[c] for c in CELL)] = run
     return dict(sorted(found.items()))
 
 
@@ -165,12 +129,12 @@ def _unmatched(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[
         if run["status"] != "ok":
             yield from _without_score(key, run["status"], other)
         elif other is None:
-            yield Finding("incomplete", _title(key), note="missing in the candidate")
+            yield Finding("incomplete", title(key), note="missing in the candidate")
         elif other["status"] != "ok":
-            yield Finding("incomplete", _title(key), note=_ending(other))
+            yield Finding("incomplete", title(key), note=_ending(other))
         elif any(run[c] != other[c] for c in VERSIONS):
             yield Finding(
-                "superseded", _title(key), note="another version of the task or method: not compared"
+                "superseded", title(key), note="another version of the task or method: not compared"
             )
     for key in after:
         if key not in before:
@@ -183,10 +147,10 @@ def _without_score(key: tuple[Any, ...], status_before: str, run: Row | None) ->
         return
     if run["status"] == "ok":
         yield Finding(
-            "new", _title(key), note=f"was {status_before}" if status_before else "not in the baseline"
+            "new", title(key), note=f"was {status_before}" if status_before else "not in the baseline"
         )
     elif run["status"] != "skipped":
-        yield Finding("incomplete", _title(key), note=_ending(run))
+        yield Finding("incomplete", title(key), note=_ending(run))
 
 
 def _comparable(before: Row, after: Row | None) -> bool:
@@ -210,10 +174,8 @@ def _exact(spec: TaskSpec | None, metric: str) -> bool:
     return known.exact if known else True
 
 
-def _incomparable(before: Row, after: Row | None) -> str | None:
+def _incomparable(before: Row, after: Row) -> str | None:
     """Why two values cannot be compared, None where they can."""
-    if after is None:
-        return "the candidate lacks this metric"
     for who, row in (("baseline", before), ("candidate", after)):
         if row["value"] is None or not math.isfinite(row["value"]):
             return f"the value of the {who} is no finite number"
@@ -222,65 +184,7 @@ def _incomparable(before: Row, after: Row | None) -> str | None:
     return None
 
 
-def _judged(
-    cell: tuple[Any, ...],
-    measure: Measure,
-    higher: bool | None,
-    values: list[Value],
-    rule: Rule,
-    tol: float,
-) -> Iterator[Finding]:
-    """The findings of one metric of one method: one a seed by the exact rule, one in all by the other."""
-    sd = _sd([v.before for v in values]) if rule == "noise" and len(values) >= NOISE_SEEDS else 0.0
-    if sd:
-        n = len(values)
-        before, after = math.fsum(v.before for v in values) / n, math.fsum(v.after for v in values) / n
-        noise = detectable_difference(sd, n)
-        if (verdict := _moved(before, after, higher, max(tol, noise))) is not None:
-            title = _title((*cell, None), f"mean of {n} seeds")
-            yield Finding(verdict, title, _label(measure), before, after, f"beyond {max(tol, noise):.4g}")
-        return
-    for value in values:
-        if (verdict := _moved(value.before, value.after, higher, tol)) is not None:
-            yield Finding(verdict, _title((*cell, value.seed)), _label(measure), value.before, value.after)
-
-
-def _moved(before: float, after: float, higher: bool | None, allowed: float) -> Verdict | None:
-    """The verdict on a change, None where it is allowed. Without a tolerance every last digit counts."""
-    slack = ROUNDING * max(abs(before), abs(after)) if allowed else 0.0
-    if abs(after - before) <= allowed + slack:
-        return None
-    if higher is None:
-        return "changed"
-    return "improvement" if (after > before) == higher else "regression"
-
-
-def _sd(values: Sequence[float]) -> float:
-    """Standard deviation over seeds (n - 1); exactly 0 for equal values."""
-    if min(values) == max(values):
-        return 0.0
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
-
-
-def _title(key: tuple[Any, ...], seeds: str = "") -> str:
-    """A cell as a reader names it: 'compsub on scan-jump (small, seed 0)'."""
-    task, method, profile, base_model, overrides, seed = key
-    more = [base_model] if base_model else []
-    more += [overrides] if overrides not in ("", "{}") else []
-    return f"{method} on {task} ({', '.join([profile, *more, seeds or f'seed {seed}'])})"
-
-
-def _label(measure: Measure) -> str:
-    metric, part = measure
-    return metric if part == "all" else f"{metric} [{part}]"
-
-
 def _ending(run: Row) -> str:
     return f"{run['status']} in the candidate" + (
         f": {why}" if (why := run["error"] or run["reason"]) else ""
     )
-
-
-def _plural(noun: str, count: int) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"

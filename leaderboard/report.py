@@ -1,4 +1,4 @@
-"""A gate's report as JUnit XML for a CI system and as Markdown for a pull request."""
+"""A gate's report: JUnit XML for a CI system, Markdown for a pull request, annotations for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ OUTCOMES = (("failure", "regression"), ("error", "incomplete"), ("skipped", "sup
 CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 MARKUP = re.compile(r"[&<>|`*_\[\]\\~#@]")
 LONGEST = 500
+LONGEST_TABLE = 200
+# GitHub shows ten annotations of a kind for a step and drops the rest without a word.
+ANNOTATIONS = 10
+COMMANDS: tuple[tuple[Verdict, str], ...] = (
+    ("regression", "error"),
+    ("incomplete", "warning"),
+    ("improvement", "notice"),
+)
 
 
 def rows(report: Report) -> list[dict[str, object]]:
@@ -80,12 +88,39 @@ def markdown(report: Report) -> str:
 
 def _table(findings: list[Finding]) -> list[str]:
     lines = ["| cell | metric | before | after | change | note |", "| --- | --- | ---: | ---: | ---: | --- |"]
-    for f in findings:
+    for f in findings[:LONGEST_TABLE]:
         numbers = ["", "", ""]
         if f.before is not None and f.after is not None:
             numbers = [f"{f.before:.6g}", f"{f.after:.6g}", f"{f.after - f.before:+.4g}"]
         lines.append(f"| {' | '.join([_md(f.cell), _md(f.metric), *numbers, _md(f.note)])} |")
+    if len(findings) > LONGEST_TABLE:
+        lines += ["", f"... and {len(findings) - LONGEST_TABLE:,} more"]
     return lines
+
+
+def workflow_commands(report: Report) -> list[str]:
+    """Workflow commands: an error for a regression, a warning for what is incomplete, a notice for a gain."""
+    lines = []
+    for verdict, command in COMMANDS:
+        found = report.of(verdict)
+        shown = found if len(found) <= ANNOTATIONS else found[: ANNOTATIONS - 1]
+        lines += [f"::{command} title={_property(f.cell)}::{_data(_line(f))}" for f in shown]
+        if len(found) > len(shown):
+            more = f"{len(found) - len(shown):,} more in the report of the gate"
+            lines.append(f"::{command} title={_property(HEADINGS[verdict])}::{more}")
+    return lines
+
+
+def _data(text: str) -> str:
+    """The text of a workflow command: one line, nothing in it that ends it or starts another."""
+    shown = CONTROL.sub("\ufffd", text)
+    shown = shown if len(shown) <= LONGEST else shown[:LONGEST] + "…"
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """A property of a workflow command, which a colon or a comma would end."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _xml(text: str) -> str:

@@ -6,17 +6,29 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from click.testing import CliRunner
+import pytest
+from click.testing import CliRunner, Result
+
+
+@pytest.fixture(autouse=True)
+def no_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests run at a desk and in a workflow alike."""
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def gated(*options: object) -> Result:
+    from suite.cli import main
+
+    return CliRunner().invoke(main, ["gate", *map(str, options)])
 
 
 def run_gate(*options: object) -> tuple[int, str]:
-    from suite.cli import main
-
-    result = CliRunner().invoke(main, ["gate", *map(str, options)])
+    result = gated(*options)
     return result.exit_code, result.output
 
 
-def stored(folder: Path, accuracies: dict[str, list[float]]) -> Path:
+def stored(folder: Path, accuracies: dict[str, list[float]], started: float = 1.0) -> Path:
     """A results folder with the toy task's runs, profile smoke."""
     from suite.plan import plan
     from suite.records import Outcome, ScoreRow
@@ -24,7 +36,7 @@ def stored(folder: Path, accuracies: dict[str, list[float]]) -> Path:
     from suite.store import Store
 
     environment: dict[str, Any] = {"git_commit": "", "git_dirty": False, "packages": {}, "host": {}}
-    clock = {"started": 1.0, "wall_s": 1.0, "cpu_s": 1.0, "overhead_s": 0.0, "peak_mb": 1.0}
+    clock = {"started": started, "wall_s": 1.0, "cpu_s": 1.0, "overhead_s": 0.0, "peak_mb": 1.0}
     folder.mkdir(parents=True, exist_ok=True)
     for method, values in accuracies.items():
         for seed, value in enumerate(values):
@@ -75,3 +87,76 @@ def test_a_report_that_cannot_be_written_is_exit_code_2(tmp_path: Path) -> None:
     )
     assert code == 2
     assert "cannot be written" in said
+
+
+ACCEPT = ("--accept", "--reason", "a sharper parser")
+
+
+def test_annotations_are_printed_in_a_workflow_and_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stored(tmp_path / "before", {"toy-coin": [0.5]})
+    after = stored(tmp_path / "after", {"toy-coin": [0.25]})
+    folders = ("--baseline", before, "--candidate", after)
+    line = "::error title=toy-coin on toy (smoke%2C seed 0)::regression: accuracy 0.5 -> 0.25"
+    assert line not in gated(*folders).output
+    assert line in gated(*folders, "--annotations", "--format", "json").stderr
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert line in gated(*folders).stderr
+    assert line not in gated(*folders, "--no-annotations").output
+
+
+def test_the_summary_goes_to_the_workflows_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = stored(tmp_path / "there", {"toy-coin": [0.5]})
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
+    assert gated("--baseline", there, "--candidate", there).exit_code == 0
+    assert "gate passed" in (tmp_path / "step.md").read_text(encoding="utf-8")
+
+
+def test_an_accepted_candidate_is_the_new_baseline(tmp_path: Path) -> None:
+    before = stored(tmp_path / "before", {"toy-coin": [0.5, 0.75]})
+    after = stored(tmp_path / "after", {"toy-coin": [0.5, 0.5], "toy-good": [1.0]}, started=2.0)
+    folders = ("--baseline", before, "--candidate", after)
+    assert gated(*folders).exit_code == 1
+    result = gated(*folders, *ACCEPT)
+    assert result.exit_code == 0, result.output
+    assert f"accepted into {before}: 3 runs" in result.stderr
+    assert gated(*folders).output == "gate passed: no change; 3 values of 3 cells compared\n"
+    shown = gated("--history", "--baseline", before, "--format", "csv").stdout.splitlines()
+    assert shown[0].startswith("when,who,reason,verdict,cell,metric,before,after")
+    assert [line.split(",")[3] for line in shown[1:]] == ["regression", "new"]
+    assert all("a sharper parser" in line for line in shown[1:])
+    assert '"toy-coin on toy (smoke, seed 1)",accuracy,0.75,0.5' in shown[1]
+
+
+def test_the_check_of_the_results_folder_knows_the_history(tmp_path: Path) -> None:
+    from suite.store import Store
+
+    before = stored(tmp_path / "before", {"toy-coin": [0.5]})
+    after = stored(tmp_path / "after", {"toy-coin": [0.25]}, started=2.0)
+    assert gated("--baseline", before, "--candidate", after, *ACCEPT).exit_code == 0
+    assert (before / "history.jsonl").exists()
+    assert Store(before).check() == []
+
+
+def test_an_incomplete_candidate_is_accepted_only_on_request(tmp_path: Path) -> None:
+    before = stored(tmp_path / "before", {"toy-coin": [0.5, 0.75]})
+    after = stored(tmp_path / "after", {"toy-coin": [0.25]}, started=2.0)
+    folders = ("--baseline", before, "--candidate", after)
+    refused = gated(*folders, *ACCEPT)
+    assert refused.exit_code == 3
+    assert "not accepted" in refused.stderr and not (before / "history.jsonl").exists()
+    assert gated(*folders, *ACCEPT, "--allow-incomplete").exit_code == 0
+    assert gated(*folders).exit_code == 3, "what was missing is still missing"
+
+
+@pytest.mark.parametrize("words", [("--accept",), ("--accept", "--reason", "  "), ("--reason", "why")])
+def test_accepting_without_a_reason_is_wrong_use(tmp_path: Path, words: tuple[str, ...]) -> None:
+    there = stored(tmp_path / "there", {"toy-coin": [0.5]})
+    assert run_gate("--baseline", there, "--candidate", there, *words)[0] == 2
+
+
+def test_a_folder_without_a_history_says_so(tmp_path: Path) -> None:
+    there = stored(tmp_path / "there", {"toy-coin": [0.5]})
+    assert gated("--history", "--baseline", there).stdout.startswith(f"nothing was accepted into {there} yet")
+    assert gated("--history", "--baseline", there, "--format", "json").stdout == "[]\n"
