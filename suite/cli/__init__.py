@@ -43,7 +43,9 @@ VERBS: dict[str, dict[str, Verb]] = {
     },
     "Read results": {
         "results": Verb("suite.cli.results", "Query the scores."),
+        "ledger": Verb("suite.cli.ledger", "Show what each method was allowed to spend."),
         "compare": Verb("suite.cli.compare", "Compare two methods, paired by seed."),
+        "claims": Verb("suite.cli.claims", "Say which claims of the papers hold."),
         "gate": Verb("suite.cli.gate", "Fail when a score got worse."),
         "leaderboard": Verb("suite.cli.leaderboard", "Build the leaderboard pages."),
         "store": Verb("suite.cli.store", "Check and compact the results folder."),
@@ -51,6 +53,7 @@ VERBS: dict[str, dict[str, Verb]] = {
     "Add a competitor": {
         "new": Verb("suite.cli.new", "Write a new method, ready to edit."),
         "check": Verb("suite.cli.check", "Test that a competitor keeps its contract."),
+        "submit": Verb("suite.cli.submit", "Pack and check results made elsewhere."),
     },
     "Shell": {
         "completion": Verb("suite.cli.completion", "Print the completion script of a shell."),
