@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.compositional.cogs.trees import Clause, Name, Noun, Phrase
+from tasks.compositional.notation.cogs import Clause, Name, Noun, Phrase
 
 DETERMINERS = frozenset({"a", "an", "the", "A", "An", "The"})
 PREPOSITIONS = frozenset({"in", "on", "beside"})

@@ -11,8 +11,8 @@ import pytest
 
 from tasks.compositional.cogs.grammar import Lexicon, Unreadable, interpret, interpret_word
 from tasks.compositional.cogs.lexicon import induce
-from tasks.compositional.cogs.reading import read
-from tasks.compositional.cogs.trees import Clause, Name, Noun, logical_form, variable_free
+from tasks.compositional.notation.cogs import Clause, Name, Noun, logical_form, variable_free
+from tasks.compositional.notation.cogs_reading import read
 
 WORDS = Lexicon(
     lemmas={

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tasks.compositional.cogs.trees import Clause, Name, Noun, Phrase
+from tasks.compositional.notation.cogs import Clause, Name, Noun, Phrase
 
 DEFINITE = re.compile(r"\* (\S+) \( x _ (\d+) \) ; ")
 UNARY = re.compile(r"(\S+) \( x _ (\d+) \)")
