@@ -20,7 +20,8 @@ Correct = dict[str, dict[int, float]]
 """Run id to example to how right its answer was."""
 COLUMNS = (
     *("task", "profile", "metric", "a", "a_mean", "a_low", "a_high", "b", "b_mean", "b_low", "b_high"),
-    *("difference", "low", "high", "p", "seeds", "a_wins", "b_wins", "ties", "note"),
+    *("difference", "low", "high", "p", "holm", "effect", "seeds", "a_wins", "b_wins", "ties"),
+    *("examples", "examples_low", "examples_high", "examples_p", "note"),
 )
 
 
@@ -38,7 +39,9 @@ def command(
     """Compare two methods, paired by seed.
 
     Per task over the seeds that both have: both means, the difference A - B with its 95 % interval, the
-    p value of the paired sign-flip test, and on how many logged test examples each of them was better.
+    p value of the paired sign-flip test (corrected by Holm's rule where several tasks are shown), and on how
+    many logged test examples each of them was better. CSV and JSON add the effect size and the same test over
+    the examples, which speaks of these trained models and not of new trainings.
     """
     if a == b:
         raise UsageError(f"'{a}' cannot be compared with itself; name two methods")
@@ -63,6 +66,7 @@ def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | Non
     pairs = [(part, *pair) for part in board.tables if (pair := _pair(part, a, b)) is not None]
     correct = _correct(store, [entry for _, *pair in pairs for entry in pair])
     rows = [_row(part, x, y, metric or part.primary, correct) for part, x, y in pairs]
+    _correct_for_many(rows)
     if not any(row["seeds"] for row in rows):
         have = {name: [t.task for t in board.tables if _finished(t, name)] for name in (a, b)}
         said = "; ".join(f"{name} has {', '.join(tasks) or 'none'}" for name, tasks in have.items())
@@ -71,6 +75,15 @@ def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | Non
             f"`suite run --method {a if not have[a] else b} --task TASK` adds them"
         )
     return rows
+
+
+def _correct_for_many(rows: Sequence[dict[str, Any]]) -> None:
+    """Fill in the p values corrected for the number of tasks that are tested."""
+    from suite.stats import holm
+
+    tested = [row for row in rows if row["p"] is not None]
+    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        row["holm"] = adjusted
 
 
 def _one_family(a: str, b: str) -> None:
@@ -109,32 +122,37 @@ def _correct(store: Store, entries: Sequence[Entry]) -> Correct:
 
 
 def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict[str, Any]:
-    from suite.stats import mean_interval, permutation_test
+    from suite.stats import effect_size, permutation_test, seed_interval
 
     of_a, of_b = a.per_seed(metric), b.per_seed(metric)
     seeds = sorted(of_a.keys() & of_b.keys())
     x, y = [of_a[s] for s in seeds], [of_b[s] for s in seeds]
     gaps = [u - v for u, v in zip(x, y, strict=True)]
 
-    def facts(name: str, values: list[float]) -> dict[str, Any]:
-        interval = mean_interval(values) if values else None
+    def facts(name: str, values: list[float], ends: tuple[float, float] | None) -> dict[str, Any]:
+        low, high = ends or (None, None)
+        interval = seed_interval(values, low=low, high=high) if values else None
         mean = sum(values) / len(values) if values else None
         ends = (interval.low, interval.high) if interval else (None, None)
         keys = (f"{name}mean" if name else "difference", f"{name}low", f"{name}high")
         return {k: stored.in_unit(v, part.spec, metric) for k, v in zip(keys, (mean, *ends), strict=True)}
 
+    bounds = a.bounds if metric == part.primary else None
     return {
         "task": part.task,
         "profile": part.profile,
         "metric": metric,
         "a": a.cell["method"],
         "b": b.cell["method"],
-        **facts("a_", x),
-        **facts("b_", y),
-        **facts("", gaps),
+        **facts("a_", x, bounds),
+        **facts("b_", y, bounds),
+        **facts("", gaps, None),
         "p": permutation_test(x, y) if len(seeds) > 1 else None,
+        "holm": None,
+        "effect": effect_size(x, y) if len(seeds) > 1 else None,
         "seeds": len(seeds),
         **_examples(correct, a, b, seeds),
+        **_over_examples(correct, a, b, seeds),
         "note": "; ".join(_notes(a, b, metric)),
     }
 
@@ -169,6 +187,26 @@ def _examples(correct: Correct, a: Entry, b: Entry, seeds: list[int]) -> dict[st
     return dict(counts) if any(counts.values()) else dict.fromkeys(counts)
 
 
+def _over_examples(correct: Correct, a: Entry, b: Entry, seeds: list[int]) -> dict[str, float | None]:
+    """How right they were over the shared examples, tested; each example with its mean over seeds."""
+    import numpy as np
+
+    from suite.stats import paired_samples
+
+    of_a, of_b = ([correct.get(run["run"], {}) for run in e.runs if run["seed"] in seeds] for e in (a, b))
+    indices = sorted({i for run in of_a for i in run} & {i for run in of_b for i in run})
+    tables = [np.array([[run.get(i, np.nan) for i in indices] for run in runs]) for runs in (of_a, of_b)]
+    found = paired_samples(tables[0], tables[1]) if len(indices) > 1 else None
+    if found is None:
+        return dict.fromkeys(("examples", "examples_low", "examples_high", "examples_p"))
+    return {
+        "examples": found.pairs,
+        "examples_low": found.interval.low,
+        "examples_high": found.interval.high,
+        "examples_p": found.p,
+    }
+
+
 def _count(counts: dict[str, int], of_a: Mapping[int, float], of_b: Mapping[int, float]) -> None:
     for index in of_a.keys() & of_b.keys():
         gap = of_a[index] - of_b[index]
@@ -194,7 +232,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
         row["a"]: ends("a_", "a_mean"),
         row["b"]: ends("b_", "b_mean"),
         "difference": ends("", "difference"),
-        "p": row["p"],
+        "p": row["holm"],
         "seeds": row["seeds"],
         "A wins": row["a_wins"],
         "B wins": row["b_wins"],

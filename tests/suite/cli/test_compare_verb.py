@@ -1,7 +1,8 @@
 """`suite compare`, against numbers worked out by hand.
 
 toy-slow has 0.7, 0.9 on seeds 0, 1 and toy-coin 0.4, 0.5, 0.6 on seeds 0, 1, 2. Over the shared seeds the
-differences are 0.3 and 0.4: mean 0.35, sd 0.1 / sqrt(2), t(0.975, 1) = 12.7062047, so half = 0.635310.
+differences are 0.3 and 0.4: mean 0.35, sd 0.1 / sqrt(2), t(0.975, 1) = 12.7062047, so half = 0.635310. The
+interval of a share stays between 0 and 1, that of a difference does not.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import pytest
 from suite.store import Store
 
 TEXT = """\
-task  metric    toy-slow                   toy-coin                   difference                     p  seeds  A wins  B wins
-toy   accuracy  80.0 % [-47.1 %, 207.1 %]  45.0 % [-18.5 %, 108.5 %]  35.0 % [-28.5 %, 98.5 %]  0.5000      2       4       2
+task  metric    toy-slow                 toy-coin                 difference                     p  seeds  A wins  B wins
+toy   accuracy  80.0 % [0.0 %, 100.0 %]  45.0 % [0.0 %, 100.0 %]  35.0 % [-28.5 %, 98.5 %]  0.5000      2       4       2
 """  # noqa: E501
 
 
@@ -40,8 +41,13 @@ def test_json_has_difference_interval_p_and_wins(suite, results: Path) -> None:
     assert row["high"] == pytest.approx(0.35 + 0.635310237, abs=1e-8)
     # Both sign patterns that reach |0.7| out of four.
     assert row["p"] == 0.5
+    # One task: nothing to correct for. Effect size: 0.35 / (0.1 / sqrt(2)).
+    assert row["holm"] == 0.5
+    assert row["effect"] == pytest.approx(3.5 * 2**0.5, abs=1e-9)
     # Of four examples toy-slow alone has two right and toy-coin one, on each of two seeds.
     assert (row["a_wins"], row["b_wins"], row["ties"]) == (4, 2, 2)
+    # Over examples the gaps are 1, 1, -1, 0: every pattern of signs reaches |sum| = 1.
+    assert (row["examples"], row["examples_p"]) == (4, 1.0)
 
 
 def test_swapping_the_methods_turns_the_sign(suite, results: Path) -> None:
