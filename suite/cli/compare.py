@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from leaderboard.aggregate import Entry, Table
     from suite.store import Store
 
+ENOUGH = 6
+"""Pairs from which on a sign-flip test can fall below 0.05: 2 / 2^6 = 0.031."""
 Correct = dict[str, dict[int, float]]
 """Run id to example to how right its answer was."""
 COLUMNS = (
@@ -39,7 +41,7 @@ def command(
     """Compare two methods, paired by seed.
 
     Per task over the seeds that both have: both means, the difference A - B with its 95 % interval, the
-    p value of the paired sign-flip test (corrected by Holm's rule where several tasks are shown), and on how
+    p value of the paired sign-flip test, the same corrected by Holm's rule for the tasks shown, and on how
     many logged test examples each of them was better. CSV and JSON add the effect size and the same test over
     the examples, which speaks of these trained models and not of new trainings.
     """
@@ -55,6 +57,10 @@ def command(
     for row in rows:
         if row["note"]:
             click.echo(f"note: {row['task']}: {row['note']}", err=True)
+    most = max(row["seeds"] for row in rows)
+    if 1 < most < ENOUGH:
+        least = 2.0 ** (1 - most)
+        click.echo(f"note: {most} seeds cannot give a p below {least:.4g}; go by the intervals", err=True)
 
 
 def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | None) -> list[dict[str, Any]]:
@@ -129,8 +135,8 @@ def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict
     x, y = [of_a[s] for s in seeds], [of_b[s] for s in seeds]
     gaps = [u - v for u, v in zip(x, y, strict=True)]
 
-    def facts(name: str, values: list[float], ends: tuple[float, float] | None) -> dict[str, Any]:
-        low, high = ends or (None, None)
+    def facts(name: str, values: list[float], within: tuple[float, float] | None) -> dict[str, Any]:
+        low, high = within or (None, None)
         interval = seed_interval(values, low=low, high=high) if values else None
         mean = sum(values) / len(values) if values else None
         ends = (interval.low, interval.high) if interval else (None, None)
@@ -214,7 +220,7 @@ def _count(counts: dict[str, int], of_a: Mapping[int, float], of_b: Mapping[int,
 
 
 def _headings(a: str, b: str) -> tuple[str, ...]:
-    return ("task", "metric", a, b, "difference", "p", "seeds", "A wins", "B wins")
+    return ("task", "metric", a, b, "difference", "p", "Holm", "seeds", "A wins", "B wins")
 
 
 def _short(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,7 +238,8 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
         row["a"]: ends("a_", "a_mean"),
         row["b"]: ends("b_", "b_mean"),
         "difference": ends("", "difference"),
-        "p": row["holm"],
+        "p": row["p"],
+        "Holm": row["holm"],
         "seeds": row["seeds"],
         "A wins": row["a_wins"],
         "B wins": row["b_wins"],

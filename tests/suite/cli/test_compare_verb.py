@@ -15,8 +15,8 @@ import pytest
 from suite.store import Store
 
 TEXT = """\
-task  metric    toy-slow                 toy-coin                 difference                     p  seeds  A wins  B wins
-toy   accuracy  80.0 % [0.0 %, 100.0 %]  45.0 % [0.0 %, 100.0 %]  35.0 % [-28.5 %, 98.5 %]  0.5000      2       4       2
+task  metric    toy-slow                 toy-coin                 difference                     p    Holm  seeds  A wins  B wins
+toy   accuracy  80.0 % [0.0 %, 100.0 %]  45.0 % [0.0 %, 100.0 %]  35.0 % [-28.5 %, 98.5 %]  0.5000  0.5000      2       4       2
 """  # noqa: E501
 
 
@@ -29,6 +29,7 @@ def test_seeds_that_only_one_has_are_said(suite, results: Path) -> None:
     answer = suite("compare", "toy-slow", "toy-coin", "--results", results)
     assert answer.stderr == (
         "note: toy: seeds differ, only shared ones count (toy-slow has 0, 1; toy-coin has 0, 1, 2)\n"
+        "note: 2 seeds cannot give a p below 0.5; go by the intervals\n"
     )
 
 
