@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from leaderboard.columns import Codes, codes, joined, lasts, numbers
+from leaderboard.columns import Codes, codes, joined, lasts, numbers, sorted_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +61,10 @@ def choose(runs: pa.Table) -> Choice:
     own = np.bincount(entry[~elsewhere], minlength=count) > 0
     usable = ~elsewhere | ~own[entry]
 
-    by_age = np.lexsort((age, entry))
+    by_age = sorted_by(age, entry)
     newest = lasts(by_age[usable[by_age]], entry)
     alike = _like_newest(runs, newest[entry])
-    by_seed = np.lexsort((age, seed, entry))
+    by_seed = sorted_by(age, seed, entry)
     chosen = lasts(by_seed[(usable & alike)[by_seed]], entry, seed)
     beside = ~usable & alike
     return Choice(

@@ -29,8 +29,9 @@ def entries(
 
     runs = choice.runs
     ok = choice.status.ids[choice.chosen] == choice.status.of("ok")
-    measured, examples, directions = _values(choice, choice.chosen[ok], scores)
-    claimed, _, _ = _values(choice, choice.claimed, scores)
+    of_run = columns.places(runs.column("run"), scores.column("run"))
+    measured, examples, directions = _values(choice, choice.chosen[ok], scores, of_run)
+    claimed, _, _ = _values(choice, choice.claimed, scores, of_run)
     names = [name for name in CHOICE_COLUMNS if name in runs.schema.names]
     fields = columns.listed(runs.select(names).take(indices(choice.newest)))
     cells = [dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True)]
@@ -67,26 +68,27 @@ def entries(
 
 
 def _values(
-    choice: Choice, rows: np.ndarray, scores: pa.Table
+    choice: Choice, rows: np.ndarray, scores: pa.Table, of_run: np.ndarray
 ) -> tuple[dict[int, Values], dict[int, dict[Key, int | None]], dict[str, bool | None]]:
     """By number of the entry: (metric, slice) to seed to value, and to the number of examples behind it.
 
-    A value that is missing, NaN or infinite is left out.
+    `of_run` is the row of the run of each score, -1 where there is none. A value that is missing, NaN or
+    infinite is left out.
     """
     import numpy as np
 
     values: dict[int, Values] = defaultdict(dict)
     examples: dict[int, dict[Key, int | None]] = defaultdict(dict)
-    wanted = columns.whole(choice.runs.column("run")).take(indices(rows))
-    place = columns.places(wanted, scores.column("run"))
+    counts = np.zeros(len(choice.runs) + 1, bool)
+    counts[rows] = True
     metric, part = columns.codes(scores, "metric", ""), columns.codes(scores, "slice", "all")
     value = columns.numbers(scores.column("value"), np.nan)
-    found = np.flatnonzero(place >= 0)
+    found = np.flatnonzero(counts[of_run])
     directions = _directions(scores, metric, found)
     kept = found[np.isfinite(value[found])]
-    row = rows[place[kept]]
+    row = of_run[kept]
     key = metric.ids[kept] * len(part.values) + part.ids[kept]
-    order = np.lexsort((choice.seed[row], key, choice.entry[row]))
+    order = columns.sorted_by(choice.seed[row], key, choice.entry[row])
     order = columns.lasts(order, choice.entry[row], key, choice.seed[row])
     if not len(order):
         return values, examples, directions

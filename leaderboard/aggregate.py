@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from leaderboard import columns
@@ -52,6 +53,7 @@ RUN_COLUMNS = (
     *("status", "error", "reason", "started", "wall_s", "cpu_s", "overhead_s", "peak_mb"),
     *("device", "threads", "git_commit", "git_dirty", "packages", "host", "origin"),
 )
+Part = tuple[str, "pa.Table", "pa.Table"]
 PROFILES = ("small", "paper", "smoke")
 
 
@@ -80,13 +82,22 @@ def of_store(
 ) -> Board:
     """The board of a whole store; the runs behind an entry are read when they are asked for."""
     chosen = [c for c in CHOICE_COLUMNS if c != "task"]
-    parts = store.parts(chosen, SCORE_COLUMNS)
+    parts = _ahead(store.parts(chosen, SCORE_COLUMNS))
     return _board(
         (_task(name, r, s, Source.stored(store, name, r), today) for name, r, s in parts), tasks, methods
     )
 
 
-def _by_task(runs: pa.Table, scores: pa.Table) -> Iterator[tuple[str, pa.Table, pa.Table]]:
+def _ahead(parts: Iterator[Part]) -> Iterator[Part]:
+    """The parts, each read while the one before is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
+
+
+def _by_task(runs: pa.Table, scores: pa.Table) -> Iterator[Part]:
     from suite._arrow import rows_where
 
     for name in sorted(set(runs.column("task").to_pylist())):

@@ -76,8 +76,24 @@ def joined(keys: Sequence[Codes]) -> np.ndarray:
     key = np.zeros(len(keys[0].ids), np.int64)
     for ids, values in keys:
         if len(values) > 1:
-            key = np.unique(key * len(values) + ids, return_inverse=True)[1]
+            key = np.unique(_small(key * len(values) + ids), return_inverse=True)[1]
     return key
+
+
+def sorted_by(*keys: np.ndarray) -> np.ndarray:
+    """The order of the rows by the last key, then the one before it, as `numpy.lexsort` gives it."""
+    import numpy as np
+
+    order: np.ndarray = np.lexsort([_small(key) for key in keys])
+    return order
+
+
+def _small(key: np.ndarray) -> np.ndarray:
+    """Numbers below 65,536 in 16 bits, for which numpy has a radix sort; others as they are."""
+    import numpy as np
+
+    fits = len(key) and key.min() >= 0 and key.max() < 1 << 16
+    return key.astype(np.uint16) if fits else key
 
 
 def lasts(order: np.ndarray, *keys: np.ndarray) -> np.ndarray:
@@ -92,18 +108,14 @@ def lasts(order: np.ndarray, *keys: np.ndarray) -> np.ndarray:
     return order[np.append(differ, True)]
 
 
-def places(wanted: pa.Array, column: pa.ChunkedArray) -> np.ndarray:
+def places(wanted: pa.ChunkedArray, column: pa.ChunkedArray) -> np.ndarray:
     """For each row of a text column its place in `wanted`, -1 for a text that is not there."""
     import numpy as np
     import pyarrow.compute as pc
 
-    array = whole(column)
-    if not hasattr(array, "dictionary"):
-        return numbers(pc.index_in(array, value_set=wanted), -1)
-    # One place more, which the number -1 of a missing text leads to.
-    of_value = np.append(numbers(pc.index_in(array.dictionary, value_set=wanted), -1), -1)
-    made: np.ndarray = of_value[numbers(array.indices, -1)]
-    return made
+    if column.equals(wanted):
+        return np.arange(len(column))
+    return numbers(pc.index_in(column, value_set=whole(wanted)), -1)
 
 
 def listed(table: pa.Table) -> dict[str, list[Any]]:
