@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 OUT ?= out
 SUITE = $(VENV)/bin/suite
+WEB = leaderboard/web
+CHARTS = leaderboard/static/dist/charts.js
 DATA = $(abspath $(if $(SUITE_DATA_DIR),$(SUITE_DATA_DIR),$(wildcard ../shared/data)))
 export OMP_WAIT_POLICY = PASSIVE
 
@@ -24,9 +26,15 @@ lint: setup
 gate: setup
 	SUITE_DATA_DIR=$(DATA) SUITE=$(SUITE) OUT=$(OUT) ci/gate
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.ready $(CHARTS)
 $(VENV)/.ready: pyproject.toml ci/constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --constraint ci/constraints.txt torch
 	$(VENV)/bin/pip install --quiet --constraint ci/constraints.txt --editable '.[test]'
 	touch $@
+
+# The libraries of the interactive charts come by the lock file. Without node the pages are complete and plain.
+$(CHARTS): $(WEB)/package-lock.json $(WEB)/build.mjs $(WEB)/charts.js
+	@if ! command -v npm >/dev/null; then echo "node is absent: the pages get no interactive charts"; \
+	elif (cd $(WEB) && npm ci --ignore-scripts --silent && npm run --silent build); then touch $@; \
+	else echo "the interactive charts could not be built: the pages do without them"; fi

@@ -21,7 +21,7 @@ GROUP = (
 )
 CHOICE_COLUMNS = (
     *("run", "family", "seed", "code", *ENTRY, *GROUP),
-    *("status", "origin", "started", "wall_s", "peak_mb"),
+    *("status", "origin", "started", "wall_s", "cpu_s", "peak_mb"),
 )
 CLAIMED, PROJECT = "claimed", "project"
 

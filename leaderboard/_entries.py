@@ -38,7 +38,7 @@ def entries(
     starts = _starts(choice, choice.chosen)
     well = choice.chosen[ok]
     starts_well = _starts(choice, well)
-    wall, peak = (_readings(runs, name)[well] for name in ("wall_s", "peak_mb"))
+    wall, peak, cpu = (_readings(runs, name)[well] for name in ("wall_s", "peak_mb", "cpu_s"))
     statuses = _statuses(choice)
     now = [today(task, cell["method"]) for cell in cells]
     stale = _stale(
@@ -58,6 +58,7 @@ def entries(
                 statuses=statuses[i],
                 wall_s=wall[ok_rows],
                 memory_mb=peak[ok_rows],
+                cpu_s=cpu[ok_rows],
                 stale=stale.get(i, NONE),
                 other_data=_other_data(cell, now[i]),
                 older=int(choice.older[i]),

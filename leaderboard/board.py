@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import itemgetter
 from statistics import median, multimode, variance
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +54,14 @@ class Source:
         if Source._held is None or Source._held[0] is not self:
             Source._held = self, self._load()
         columns = Source._held[1]
-        names = list(columns)
-        lists = list(columns.values())
-        return tuple(dict(zip(names, [column[i] for column in lists], strict=True)) for i in numbers.tolist())
+        chosen = numbers.tolist()
+        if len(chosen) == 1:
+            return ({name: column[chosen[0]] for name, column in columns.items()},)
+        if not chosen:
+            return ()
+        pick = itemgetter(*chosen)
+        rows = zip(*map(pick, columns.values()), strict=True)
+        return tuple(dict(zip(columns, row, strict=True)) for row in rows)
 
 
 def _stored(store: Store, task: str, wanted: pa.ChunkedArray) -> dict[str, list[Any]]:
@@ -87,6 +94,7 @@ class Entry:
     statuses: Mapping[str, int]
     wall_s: np.ndarray
     memory_mb: np.ndarray
+    cpu_s: np.ndarray
     claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
     primary: str = ""
     bounds: tuple[float, float] | None = None
@@ -127,8 +135,20 @@ class Entry:
     def interval(self, metric: str | None = None, part: str = "all") -> Interval | None:
         """The 95 % interval over seeds, None for a single seed; of the primary metric within its bounds."""
         name = metric or self.primary
-        low, high = self.bounds if self.bounds and name == self.primary else (None, None)
-        return stats.seed_interval(list(self.per_seed(name, part).values()), low=low, high=high)
+        if (name, part) not in self._intervals:
+            low, high = self.bounds if self.bounds and name == self.primary else (None, None)
+            values = list(self.per_seed(name, part).values())
+            self._intervals[name, part] = stats.seed_interval(values, low=low, high=high)
+        return self._intervals[name, part]
+
+    def remember(self, interval: Interval | None) -> None:
+        """Take the interval of the primary metric as another process found it."""
+        self._intervals[self.primary, "all"] = interval
+
+    @cached_property
+    def _intervals(self) -> dict[Key, Interval | None]:
+        """The intervals found so far: from 20 seeds on each is a bootstrap that several pages show."""
+        return {}
 
     @property
     def claimed(self) -> Mapping[int, float]:
@@ -172,6 +192,11 @@ class Entry:
         return median(times) if (times := _finite(self.wall_s)) else None
 
     @property
+    def cpu_seconds(self) -> float | None:
+        """Median CPU seconds of the ok runs."""
+        return median(times) if (times := _finite(self.cpu_s)) else None
+
+    @property
     def peak_mb(self) -> float | None:
         """Largest peak memory of the ok runs, MiB."""
         return max(_finite(self.memory_mb), default=None)
@@ -197,7 +222,7 @@ class Table:
     entries: Sequence[Entry]
     older: int = 0
 
-    @property
+    @cached_property
     def ranked(self) -> list[Entry]:
         """The competitors, best first."""
         return [e for e in self.entries if e.competes]
@@ -219,7 +244,7 @@ class Table:
         seeds = max(multimode(len(v) for v in values))
         return detectable_difference(sd, seeds), seeds
 
-    @property
+    @cached_property
     def beats(self) -> np.ndarray:
         """Boolean (ranked, ranked): whether the row's method is better beyond its 95 % interval of chance."""
         import numpy as np
@@ -229,7 +254,7 @@ class Table:
             return np.zeros((len(groups), len(groups)), bool)
         return stats.beats(groups, self.higher)
 
-    @property
+    @cached_property
     def metrics(self) -> list[str]:
         """Metrics with a value on the whole test set: the primary one, then as the task lists them."""
         seen = {metric for e in self.entries for metric, part in e.values if part == "all"}
@@ -237,7 +262,7 @@ class Table:
         order = [self.primary, *known, *sorted(seen)]
         return [m for m in dict.fromkeys(order) if m in seen]
 
-    @property
+    @cached_property
     def slices(self) -> list[str]:
         """Parts of the test set on which the primary metric has a value, sorted."""
         keys = {key for e in self.entries for key in e.values}

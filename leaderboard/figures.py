@@ -1,4 +1,4 @@
-"""Numbers, texts and charts for the pages: what a reader sees of a value."""
+"""Numbers, texts and commands for the pages: what a reader sees of a value."""
 
 from __future__ import annotations
 
@@ -9,33 +9,17 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any, NamedTuple
-
-from markupsafe import Markup
+from functools import cache, lru_cache
+from typing import Any
 
 from leaderboard.aggregate import overrides
 from leaderboard.board import Row
-from suite.stats import Interval
 
 MISSING = "–"
-WIDTH, HEIGHT, EDGE = 160, 20, 5
 UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 # Control characters mean nothing in HTML, and a parser may drop or refuse them.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 LONGEST_NAME = 80
-
-
-class Axis(NamedTuple):
-    """The range of a chart, in the metric's unit."""
-
-    low: float
-    high: float
-
-    def x(self, value: float) -> float:
-        """Where a value lies in the chart, in pixels; values outside the range lie on its edge."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return EDGE + share * (WIDTH - 2 * EDGE)
 
 
 def number(value: float | None, unit: str) -> str:
@@ -72,6 +56,16 @@ def memory(mib: float | None) -> str:
     return f"{mib:,.0f} MiB" if mib < 1024 else f"{mib / 1024:.1f} GiB"
 
 
+def compact(value: float | None) -> str:
+    """A count or a size in few characters: 950, 1.5k, 2M, 3.2G; small ones with two digits."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size * 0.9995:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
 def unit_name(unit: str) -> str:
     """The unit in a column's heading; times carry theirs in each cell."""
     return {"fraction": "%", "s": "", "count": ""}.get(unit, unit)
@@ -90,55 +84,6 @@ def slug(name: str) -> str:
     if len(spelled) <= LONGEST_NAME:
         return spelled or "~"
     return f"{spelled[:40]}~~{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:24]}"
-
-
-def axis(values: Sequence[float], unit: str) -> Axis:
-    """0 to 1 for a fraction, else the range of the values with a margin."""
-    if unit == "fraction" or not values:
-        return Axis(0.0, 1.0)
-    low, high = min(values), max(values)
-    margin = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    return Axis(low - margin, high + margin)
-
-
-def strip(values: Sequence[float], mean: float, interval: Interval | None, scale: Axis, label: str) -> Markup:
-    """One row's chart: a dot a seed, a bar for the interval, a line for the mean."""
-    parts = [_rail()]
-    if interval is not None:
-        left, right = scale.x(interval.low), scale.x(interval.high)
-        parts.append(
-            f'<rect class="ci" x="{left:.1f}" y="5" width="{max(right - left, 1):.1f}" height="10" rx="3"/>'
-        )
-    parts += [f'<circle class="seed" cx="{scale.x(v):.1f}" cy="10" r="2.5"/>' for v in values]
-    parts.append(f'<path class="mean" d="M{scale.x(mean):.1f} 2v16"/>')
-    return _svg(parts, label)
-
-
-def span(
-    floors: Sequence[float], ceilings: Sequence[float], leader: float, scale: Axis, label: str
-) -> Markup:
-    """The front page's chart: floor and ceiling as ticks, the leader as a dot."""
-    marks = [("floor", v) for v in floors] + [("ceiling", v) for v in ceilings]
-    parts = [_rail(), *(f'<path class="{name}" d="M{scale.x(v):.1f} 4v12"/>' for name, v in marks)]
-    return _svg([*parts, f'<circle class="leader" cx="{scale.x(leader):.1f}" cy="10" r="4.5"/>'], label)
-
-
-def cells(shown: Sequence[str]) -> Markup:
-    """Table cells of texts that `number`, `seconds` or `memory` made, which need no escaping: twenty
-    thousand runs have many of them."""
-    return Markup("".join(f'<td class="num">{text}</td>' for text in shown))
-
-
-def _rail() -> str:
-    return f'<path class="rail" d="M{EDGE} 10H{WIDTH - EDGE}"/>'
-
-
-def _svg(parts: Sequence[str], label: str) -> Markup:
-    """The shapes hold numbers only; the label is escaped."""
-    head = Markup('<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">').format(
-        WIDTH, HEIGHT, WIDTH, HEIGHT, clean(label)
-    )
-    return head + Markup("".join(parts)) + Markup("</svg>")
 
 
 def command(run: Row, seeds: Sequence[int]) -> str:
@@ -175,9 +120,14 @@ def _plain(value: Any) -> str:
 def date(started: float) -> str:
     """Seconds since 1970 as day and minute, UTC."""
     try:
-        return f"{datetime.datetime.fromtimestamp(started, datetime.UTC):%Y-%m-%d %H:%M}"
+        return _minute(int(started // 60))
     except (OverflowError, ValueError, OSError):
         return MISSING
+
+
+@lru_cache(maxsize=4096)
+def _minute(minutes: int) -> str:
+    return f"{datetime.datetime.fromtimestamp(60 * minutes, datetime.UTC):%Y-%m-%d %H:%M}"
 
 
 @cache

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any, NamedTuple
 
 from leaderboard.board import Entry, Table
@@ -89,20 +88,13 @@ def _row(table: Table, entry: Entry) -> LedgerRow:
         declared(table.family, entry.method, table.task, table.profile),
         **measured,
         seconds=entry.seconds,
-        cpu_seconds=_cpu_seconds(entry),
+        cpu_seconds=entry.cpu_seconds,
         peak_mb=entry.peak_mb,
     )
 
 
 def _largest(entry: Entry, metric: str) -> float | None:
     return max(entry.per_seed(metric).values(), default=None)
-
-
-def _cpu_seconds(entry: Entry) -> float | None:
-    """Median CPU seconds of the ok runs."""
-    times = [run.get("cpu_s") for run in entry.runs if run["status"] == "ok"]
-    known = [time for time in times if time is not None and math.isfinite(time)]
-    return median(known) if known else None
 
 
 def equal_budget(table: Table, **limits: float) -> Equal:

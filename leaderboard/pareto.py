@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from leaderboard import figures
-from leaderboard.charts import drawn, shortened
+from leaderboard.charts import axis, drawn, shortened
 from leaderboard.ledger import pareto
 
 WIDTH, HEIGHT = 640.0, 330.0
@@ -65,16 +65,15 @@ class _Frame(NamedTuple):
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, score: float) -> float:
-        share = (score - self.low) / (self.high - self.low)
+        share = (min(max(score, self.low), self.high) - self.low) / (self.high - self.low)
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
 def _range(scores: Sequence[float], unit: str) -> tuple[float, float]:
     if unit == "fraction" and all(0 <= s <= 1 for s in scores):
         return 0.0, 1.0
-    low, high = min(scores), max(scores)
-    margin = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    return (low - margin, high + margin) if math.isfinite(margin) else (-1.0, 1.0)
+    low, high, *_ = axis(scores, "")
+    return low, high
 
 
 def _decades(costs: Sequence[float]) -> tuple[float, float]:
@@ -136,7 +135,8 @@ def _labels(points: Sequence[Point], wanted: set[str], place: _Frame) -> list[st
                 taken.append(box)
                 at = {"start": x + 8, "end": x - 8, "middle": x}[anchor]
                 parts.append(
-                    f'<text class="name" x="{at:.1f}" y="{low:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
+                    f'<text class="name" x="{at:.1f}" y="{low:.1f}" text-anchor="{anchor}">'
+                    f"{escape(name)}</text>"
                 )
                 break
     return parts

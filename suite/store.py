@@ -123,9 +123,14 @@ class Store:
         """Task by task its committed runs and all its scores, with the columns named.
 
         For whoever goes through the whole store: texts that repeat come as dictionary arrays, and no more
-        than one task is in memory. Scores may be of runs that are not committed yet: go by the runs.
+        than one task is in memory. Scores may be of runs that are not committed yet: go by the runs. The
+        task itself is no column here; ValueError for one that the table lacks.
         """
         from suite._folder import tasks as listed
+
+        for kind, columns in (("runs", runs), ("scores", scores)):
+            if lacking := set(columns) - set(COLUMNS[kind]) | {"task"} & set(columns):
+                raise ValueError(f"{kind} have no such column here: {', '.join(sorted(lacking))}")
 
         for task in self._tasks(listed, "runs"):
             if tasks is None or task in tasks:

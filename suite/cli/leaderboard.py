@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from suite.cli import leaderboard_tables
 from suite.cli.output import quiet_option, results_option
 from suite.errors import UsageError
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
+
+    from leaderboard.content import Content
+    from suite.store import Store
 
 LOOPBACK = "127.0.0.1"
 OUT = click.option(
@@ -25,7 +30,10 @@ OUT = click.option(
 
 @click.group()
 def command() -> None:
-    """Build the leaderboard pages."""
+    """Build the leaderboard: its pages, and the tables of the README and the docs."""
+
+
+command.add_command(leaderboard_tables.command)
 
 
 @command.command()
@@ -35,20 +43,38 @@ def command() -> None:
 def build(out: Path, results: Path, quiet: bool) -> None:
     """Write the pages of the results; they open from disk and ask no other host."""
     try:
-        from leaderboard import site
+        from leaderboard import bundle, site
     except ImportError as error:
         raise UsageError(
             f"the pages need a package that is not installed ({error.name}): add the extra 'site'"
         ) from None
-    from suite import catalog
     from suite.cli import stored
 
     store = stored.open_store(results)
-    board = stored.board(store, {})
+    count = site.build(_content(store), out, store, os.cpu_count() or 1)
     stored.warn_of_problems(store)
-    count = site.build(board, catalog.methods(), out)
     if not quiet:
-        click.echo(f"{count} pages in {out}; open {out / 'index.html'}")
+        charts = (
+            "with interactive charts"
+            if bundle.files()
+            else "with plain charts (`make setup` with node makes them interactive)"
+        )
+        click.echo(f"{count:,} pages in {out}, {charts}; open {out / 'index.html'}")
+
+
+def _content(store: Store) -> Content:
+    """Everything that the pages show of a store."""
+    from leaderboard import bundle, claims, runpages
+    from leaderboard.content import Content
+    from suite import catalog
+    from suite.claims import books
+    from suite.cli import stored
+
+    board, known, methods = stored.board(store), books(), catalog.methods()
+    shown = {table.family for table in board.tables}
+    told = {family: book for family, book in known.items() if family in shown}
+    judged = claims.judge_all(board, told, catalog.tasks(), methods)
+    return Content(board, methods, judged, told, runpages.logged(store), bool(bundle.files()))
 
 
 @command.command(name="open")

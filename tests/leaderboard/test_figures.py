@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from leaderboard import figures
-from suite.stats import Interval
 
 
 @pytest.mark.parametrize(
@@ -45,19 +44,13 @@ def test_file_names_are_distinct_safe_and_short() -> None:
     assert figures.slug("scan-jump") == "scan-jump"
 
 
-def test_a_charts_marks_lie_where_the_values_say() -> None:
-    """160 px with 5 at each edge: 0.5 of 0 to 1 lies at 80, 0.2 at 35; beyond the axis is at its edge."""
-    chart = figures.strip([0.2], 0.5, Interval(-0.3, 0.8), figures.Axis(0, 1), 'a"b<')
-    assert 'cx="35.0"' in chart and 'd="M80.0 2v16"' in chart
-    assert '<rect class="ci" x="5.0" y="5" width="120.0"' in chart
-    assert 'aria-label="a&#34;b&lt;"' in chart
-
-
-def test_an_axis_spans_its_values_unless_they_are_fractions() -> None:
-    assert figures.axis([0.4, 0.5], "fraction") == (0, 1)
-    assert figures.axis([10.0, 20.0], "nats") == pytest.approx((9.2, 20.8))
-    assert figures.axis([5.0], "nats") == pytest.approx((4.5, 5.5))
-    assert figures.axis([0.0], "nats") == (-1, 1)
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (float("inf"), "–"), (0.0, "0"), (0.01234, "0.0123"), (950.0, "950"), (999.6, "1k")]
+    + [(1500.0, "1.5k"), (139_274.0, "139k"), (2e6, "2M"), (999_600.0, "1M"), (3.2e9, "3.2G")],
+)
+def test_large_counts_are_shown_in_few_characters(value: float | None, shown: str) -> None:
+    assert figures.compact(value) == shown
 
 
 def test_the_command_of_a_row_is_quoted_for_a_shell(rows: Any) -> None:

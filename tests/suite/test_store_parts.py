@@ -79,3 +79,9 @@ def test_a_task_without_scores_and_a_column_that_an_older_file_lacks_read_as_not
     _, runs, scores = next(store.parts(("run", "origin", "reason"), SCORES, ["older"]))
     assert (len(runs), len(scores)) == (1, 0)
     assert scores.schema.names == list(SCORES)
+
+
+@pytest.mark.parametrize("columns", [("run", "task"), ("run", "colour")])
+def test_a_column_that_parts_lack_is_refused(store: Store, columns: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=columns[1]):
+        next(store.parts(columns, SCORES))

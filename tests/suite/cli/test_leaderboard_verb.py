@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import urllib.request
 from pathlib import Path
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from leaderboard import site
 from leaderboard.board import Board
+from leaderboard.content import Content
 from suite.errors import UsageError
 
 
@@ -24,17 +26,20 @@ def test_the_verb_builds_pages_from_a_results_folder(tmp_path: Path) -> None:
         Store(tmp_path / "results").append(execute(plan("toy", "toy-coin", "small", seed)))
     options = ["--results", str(tmp_path / "results"), "--out", str(tmp_path / "site")]
     result = CliRunner().invoke(main, ["leaderboard", "build", *options])
-    assert (result.exit_code, result.output) == (
-        0,
-        f"3 pages in {tmp_path / 'site'}; open {tmp_path / 'site' / 'index.html'}\n",
+    site_folder = tmp_path / "site"
+    found = re.fullmatch(
+        r"(\d+) pages in (\S+), with (?:plain|interactive) charts[^;]*; open (\S+)\n", result.output
     )
+    assert result.exit_code == 0 and found is not None, result.output
+    assert found[2] == str(site_folder) and found[3] == str(site_folder / "index.html")
+    assert int(found[1]) == len(list(site_folder.rglob("*.html")))
     assert "toy-coin" in (tmp_path / "site" / "task" / "toy.html").read_text(encoding="utf-8")
 
 
 def test_pages_are_served_to_this_machine_only(tmp_path: Path) -> None:
     from suite.cli.leaderboard import server
 
-    site.build(Board(), {}, tmp_path / "site")
+    site.build(Content(Board(), {}), tmp_path / "site")
     with server(tmp_path / "site", 0) as running:
         assert running.server_address[0] == "127.0.0.1"
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})

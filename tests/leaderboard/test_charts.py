@@ -1,0 +1,98 @@
+"""Where the marks of the charts lie, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from leaderboard import charts, pareto
+from leaderboard.charts import Axis, Place
+from leaderboard.pareto import Point
+from suite.stats import Interval
+
+
+def test_a_charts_marks_lie_where_the_values_say() -> None:
+    """200 px with 6 at each edge: 0.5 of 0 to 1 lies at 100, 0.2 at 43.6; beyond the axis is at its edge."""
+    chart = charts.strip([0.2], 0.5, Interval(-0.3, 0.8), Axis(0, 1), 'a"b<')
+    assert 'class="seed" d="M43.6 12h0"' in chart and 'd="M100.0 4v16"' in chart
+    assert '<rect class="ci" x="6.0" y="7" width="150.4"' in chart
+    assert 'aria-label="a&#34;b&lt;"' in chart
+
+
+def test_floors_and_ceilings_stand_behind_every_row_once() -> None:
+    style = charts.backdrop({"floor": [0.25, 0.25], "ceiling": [1.0]}, Axis(0, 1))
+    assert re.findall(r"var\(--(\w+)\)\) ([\d.]+)px", style) == [
+        ("floor", "52.25"),
+        ("ceiling", "193.25"),
+        ("line", "6"),
+    ]
+
+
+def test_the_front_chart_has_the_field_once_a_pixel_and_the_leader_with_its_interval() -> None:
+    chart = charts.span({"ceiling": [1.0]}, [0.5, 0.5001], (0.75, Interval(0.7, 0.8)), Axis(0, 1), "x")
+    assert 'class="other" d="M100 9v6"' in chart
+    assert 'class="leader" cx="147.0"' in chart and 'x="137.6" y="7" width="18.8"' in chart
+    assert '<path class="ceiling" d="M194.0 2v20"/>' in chart
+
+
+def test_a_claims_chart_has_zero_the_margin_and_the_difference() -> None:
+    chart = charts.difference(0.5, Interval(0.25, 0.75), 0.2, "not run", Axis(-1, 1, 140.0), "x")
+    assert 'class="zero" d="M70.0' in chart and 'class="margin" d="M82.8' in chart
+    assert 'class="whisker not-run" d="M86.0 12H118.0"' in chart and 'cx="102.0"' in chart
+
+
+def test_an_axis_spans_its_values_unless_they_are_fractions() -> None:
+    assert charts.axis([0.4, 0.5], "fraction")[:2] == (0, 1)
+    assert charts.axis([10.0, 20.0], "nats")[:2] == pytest.approx((9.2, 20.8))
+    assert charts.axis([5.0], "nats")[:2] == pytest.approx((4.5, 5.5))
+    assert charts.axis([0.0], "nats")[:2] == (-1, 1)
+    assert all(math.isfinite(charts.axis([-1e308, 1e308], "nats").x(v)) for v in (-1e308, 0.0, 1e308))
+
+
+def test_of_many_seeds_the_ends_and_evenly_many_between_are_drawn() -> None:
+    chart = charts.strip([i / 100 for i in range(101)], 0.5, None, Axis(0, 1), "x")
+    drawn = [float(x) for x in re.findall(r"M([0-9.]+) 12h0", chart)]
+    assert len(drawn) == 40 and drawn[0] == 6.0 and drawn[-1] == 194.0
+
+
+def test_mean_ranks_are_drawn_by_row_with_brackets() -> None:
+    places = [Place("best", 1.0, Interval(1.0, 2.0)), Place("<b>" + "x" * 99, 2.0, None)]
+    chart = charts.mean_ranks(places, [(0, 1)], "two")
+    assert [float(x) for x in re.findall(r'class="leader" cx="([0-9.]+)"', chart)] == [202.0, 598.0]
+    assert 'class="group" d="M660 35V73"' in chart
+    assert "&lt;b&gt;xxx" in chart and "…" in chart and "x" * 40 not in chart
+
+
+def test_the_cost_plot_joins_what_nothing_beats() -> None:
+    """Costs 1, 10 and 100 lie equally far apart; the dear bad one is off the front."""
+    points = [Point("cheap", 1.0, 0.25), Point("good", 10.0, 0.75), Point("bad", 100.0, 0.5)]
+    chart = pareto.plot([*points, Point("top", 1.0, 1.0, "ceiling")], True, "fraction", "seconds", "label")
+    at = {
+        name: (float(x), float(y))
+        for x, y, name in re.findall(r'cx="([0-9.]+)" cy="([0-9.]+)" r="5"><title>(\w+):', chart)
+    }
+    assert at["good"][0] - at["cheap"][0] == pytest.approx(at["bad"][0] - at["good"][0], abs=0.2)
+    assert at["cheap"][1] - at["bad"][1] == pytest.approx(at["bad"][1] - at["good"][1], abs=0.2)
+    (x0, y0), (x1, y1) = at["cheap"], at["good"]
+    assert f'class="front" d="M{x0:.1f} {y0:.1f}H{x1:.1f}V{y1:.1f}H620"' in chart
+    assert len(re.findall(r'class="point best"', chart)) == 2 and 'class="point ceiling"' in chart
+
+
+def test_names_on_the_cost_plot_never_cover_each_other() -> None:
+    points = [Point(f"method-{i}", 1.0 + i / 100, 0.5 + i / 1000) for i in range(40)]
+    chart = pareto.plot(points, True, "fraction", "seconds", "label")
+    labels = re.findall(r'<text class="name" x="([0-9.]+)" y="([0-9.]+)" text-anchor="start">([^<]+)', chart)
+    boxes = [(float(x), float(y), float(x) + 7 * len(t)) for x, y, t in labels]
+    for i, (x, y, end) in enumerate(boxes):
+        for other, height, other_end in boxes[:i]:
+            assert abs(y - height) >= 15 or end <= other or other_end <= x
+
+
+def test_a_cost_plot_of_huge_and_equal_numbers_has_finite_places() -> None:
+    for scores in ((1e308, -1e308), (5.0, 5.0)):
+        chart = pareto.plot(
+            [Point("a", 1e-9, scores[0]), Point("b", 1e12, scores[1])], False, "nats", "seconds", "label"
+        )
+        assert "nan" not in chart and "inf" not in chart
