@@ -128,9 +128,10 @@ class Store:
         """
         from suite._folder import tasks as listed
 
-        for kind, columns in (("runs", runs), ("scores", scores)):
-            if lacking := set(columns) - set(COLUMNS[kind]) | {"task"} & set(columns):
-                raise ValueError(f"{kind} have no such column here: {', '.join(sorted(lacking))}")
+        asked: list[tuple[Kind, Sequence[str]]] = [("runs", runs), ("scores", scores)]
+        for kind, columns in asked:
+            if lacking := [c for c in columns if c == "task" or c not in COLUMNS[kind]]:
+                raise ValueError(f"{kind} have no such column here: {', '.join(lacking)}")
 
         for task in self._tasks(listed, "runs"):
             if tasks is None or task in tasks:
