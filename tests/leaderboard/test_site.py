@@ -64,7 +64,8 @@ def test_nothing_is_fetched_from_another_host(toy_board: Any, tmp_path: Path) ->
 
 def test_front_page_names_leader_floor_ceiling_and_counts(toy_board: Any) -> None:
     text = Page(built(toy_board)["index.html"]).text
-    assert "toy-slow 80.0 77.5 to 82.5 accuracy, % ahead of every other 3 seeds, 2 methods 2.0 s 100 MiB –" in text
+    told = "toy-slow 80.0 77.5 to 82.5 accuracy, % ahead of every other 3 seeds, 2 methods 2.0 s 100 MiB –"
+    assert told in text
     assert "1 tasks" not in text and "tasks 1" not in text
 
 
