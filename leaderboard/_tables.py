@@ -10,7 +10,7 @@ from typing import Any
 from leaderboard._choice import Choice
 from leaderboard._entries import Draft
 from leaderboard.board import Entry, Row, Table, overrides
-from suite.api import MethodSpec, Metric, TaskSpec
+from suite.api import MethodSpec, TaskSpec
 from suite.stats import ranks
 
 Aged = tuple[int, Draft]
@@ -49,7 +49,7 @@ def _table(
         Entry(
             **draft,
             primary=primary,
-            bounds=_bounds(metric),
+            shares=_shares(spec),
             role=_role(methods.get(draft["cell"]["method"])),
             comparable=_protocol(draft["cell"]) == protocol,
         )
@@ -100,9 +100,10 @@ def _primary(spec: TaskSpec | None, directions: Mapping[str, bool | None]) -> st
     return min(directions, key=lambda name: (directions[name] is None, name), default="")
 
 
-def _bounds(metric: Metric | None) -> tuple[float, float] | None:
-    """The natural ends of a score: a share of right answers lies between 0 and 1, a loss may lie anywhere."""
-    return (0.0, 1.0) if metric and metric.unit == "fraction" and metric.better == "higher" else None
+def _shares(spec: TaskSpec | None) -> frozenset[str]:
+    """The metrics that lie between 0 and 1: a share of right answers does, a loss may lie anywhere."""
+    metrics = spec.metrics if spec else ()
+    return frozenset(m.name for m in metrics if m.unit == "fraction" and m.better == "higher")
 
 
 def _role(spec: MethodSpec | None) -> str:

@@ -83,7 +83,8 @@ class Entry:
     `values` maps (metric, slice) to the value of each ok seed, `claimed_values` likewise those of runs made
     elsewhere where the project has its own. `rank` is None where the entry is not ranked, `comparable` False
     where its task settings or data are not the table's, `only_claimed` True where every run was made
-    elsewhere. `stale` holds the runs by older code, `older` counts runs left out as superseded.
+    elsewhere. `shares` names the metrics that lie between 0 and 1. `stale` holds the runs by older code,
+    `older` counts runs left out as superseded.
     """
 
     cell: Row
@@ -97,7 +98,7 @@ class Entry:
     cpu_s: np.ndarray
     claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
     primary: str = ""
-    bounds: tuple[float, float] | None = None
+    shares: frozenset[str] = frozenset()
     role: str = "baseline"
     stale: frozenset[str] = frozenset()
     other_data: bool = False
@@ -133,10 +134,10 @@ class Entry:
         return math.fsum(values) / len(values) if values else None
 
     def interval(self, metric: str | None = None, part: str = "all") -> Interval | None:
-        """The 95 % interval over seeds, None for a single seed; of the primary metric within its bounds."""
+        """The 95 % interval over seeds, None for a single seed; that of a share lies between 0 and 1."""
         name = metric or self.primary
         if (name, part) not in self._intervals:
-            low, high = self.bounds if self.bounds and name == self.primary else (None, None)
+            low, high = (0.0, 1.0) if name in self.shares else (None, None)
             values = list(self.per_seed(name, part).values())
             self._intervals[name, part] = stats.seed_interval(values, low=low, high=high)
         return self._intervals[name, part]
@@ -243,6 +244,19 @@ class Table:
         sd = math.sqrt(math.fsum(variance(v) * (len(v) - 1) for v in values) / freedom)
         seeds = max(multimode(len(v) for v in values))
         return detectable_difference(sd, seeds), seeds
+
+    @property
+    def leader(self) -> Entry | None:
+        """The best of those that share the first rank; the best by mean where none has one."""
+        first = next((e for e in self.ranked if e.rank is not None and e.rank.best == 1), None)
+        return first or (self.ranked[0] if self.ranked else None)
+
+    @property
+    def not_told_apart(self) -> int:
+        """How many rivals the leader is not better than beyond chance; those with one seed are among them."""
+        leader = self.leader
+        place = next((i for i, e in enumerate(self.ranked) if e is leader), None)
+        return 0 if place is None else len(self.ranked) - 1 - int(self.beats[place].sum())
 
     @cached_property
     def beats(self) -> np.ndarray:

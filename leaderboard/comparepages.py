@@ -61,8 +61,10 @@ class Compared(NamedTuple):
 
     @property
     def rivals(self) -> list[int]:
-        """The places of the ranked methods, best first."""
-        return [i for i, side in enumerate(self.sides) if side.entry.competes]
+        """The places of the competing methods: the table's leader first, then by mean."""
+        places = [i for i, side in enumerate(self.sides) if side.entry.competes]
+        leader = self.table.leader
+        return sorted(places, key=lambda i: (self.sides[i].entry is not leader, i))
 
 
 def page(task: str) -> str:
@@ -219,7 +221,7 @@ def _row(task: str, compared: Compared, i: int, j: int) -> View:
     return {
         "method": side.label,
         "link": f"?{urlencode(asked, errors='replace')}",
-        "score": shown if interval is None else f"{shown} ± {figures.number(interval.half, compared.unit)}",
+        "score": shown if interval is None else f"{shown} ({figures.between(interval, compared.unit)})",
         "cells": _cells(compared, i, j, leader=True),
     }
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from suite.store import Store
 
 Render = Callable[[str, str, Mapping[str, Any]], str]
+# As the pages call it; a reader of tables takes "null" for a missing value.
+ROLES = {"null": "floor"}
 BOARD_COLUMNS = (
     *("family", "task", "profile", "method", "overrides", "base_model", "role", "metric", "higher_is_better"),
     *("mean", "low", "high", "seeds", "examples", "best_rank", "worst_rank", "median_s", "peak_mb"),
@@ -185,7 +187,7 @@ def _row(table: Table, entry: Entry, metric: str) -> tuple[Any, ...]:
     rank = entry.rank if primary else None
     return (
         *(table.family, table.task, table.profile, entry.method, entry.overrides, entry.base_model),
-        *(entry.role, metric, higher, entry.mean(metric)),
+        *(ROLES.get(entry.role, entry.role), metric, higher, entry.mean(metric)),
         *((interval.low, interval.high) if interval else (None, None)),
         *(len(entry.per_seed(metric)), entry.examples.get((metric, "all"))),
         *((rank.best, rank.worst) if rank else (None, None)),

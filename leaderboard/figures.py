@@ -14,6 +14,7 @@ from typing import Any
 
 from leaderboard.aggregate import overrides
 from leaderboard.board import Row
+from suite.stats import Interval
 
 MISSING = "–"
 UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -33,6 +34,11 @@ def number(value: float | None, unit: str) -> str:
     if unit == "count" or (abs(value) >= 1000 and value == int(value)):
         return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:,.1f}"
     return f"{value:.4g}"
+
+
+def between(interval: Interval, unit: str) -> str:
+    """The two ends of an interval, in the unit of the value beside it."""
+    return f"{number(interval.low, unit)} to {number(interval.high, unit)}"
 
 
 def seconds(value: float | None) -> str:

@@ -37,13 +37,11 @@ def front(board: Board) -> str:
 
 
 def _leader(table: Table) -> list[str]:
-    ranked = table.ranked
-    if not ranked:
+    leader = table.leader
+    if leader is None:
         return ["no score yet", figures.MISSING, figures.MISSING]
-    leader = next((e for e in ranked if e.rank is not None and e.rank.best == 1), ranked[0])
-    sharing = sum(e.rank is not None and e.rank.best == 1 for e in ranked if e is not leader)
     unit = figures.unit_name(_unit(table))
-    return [_name(leader), f"{_score(leader, table)} {unit}".strip(), str(sharing)]
+    return [_name(leader), f"{_score(leader, table)} {unit}".strip(), str(table.not_told_apart)]
 
 
 def _mean(table: Table, role: str) -> str:

@@ -21,7 +21,7 @@ def front(content: Content) -> View:
         "methods": len({e.method for t in published for e in t.entries}),
         "runs": sum(len(e.rows) for t in published for e in t.entries),
         "claims": len(content.judged),
-        "older": content.board.older + sum(e.older for t in content.board.tables for e in t.entries),
+        "older": content.board.older,
         "smoke": [
             {"name": name, "page": names.task_page(name)} for name in content.by_task if name not in shown
         ],
@@ -64,20 +64,19 @@ def _line(content: Content, table: Table) -> View:
 
 
 def _leader(content: Content, table: Table, ranked: Sequence[Entry], unit: str) -> View:
-    leader = next((e for e in ranked if e.rank is not None and e.rank.best == 1), ranked[0])
+    leader = table.leader or ranked[0]
     found = content.measured(leader, unit)
     marks = content.standing(table).marks
     others = [mean for e in ranked if e is not leader and (mean := e.mean()) is not None]
     scale = charts.axis([*marks["floor"], *marks["ceiling"], *others, *found.extent], unit)
     label = f"{leader.method}: {found.whole} {figures.unit_name(unit)}"
-    sharing = [e for e in ranked if e is not leader and e.rank is not None and e.rank.best == 1]
     return {
         "leader": names.named(leader, ""),
         "score": found.score,
         "ends": found.ends,
         "seeds": len(leader.per_seed()),
-        "sharing": len(sharing),
-        "sure": sure(leader, len(sharing), len(ranked)),
+        "sharing": table.not_told_apart,
+        "sure": sure(leader, table.not_told_apart, len(ranked)),
         "marks": [mark.text for mark in leader.marks if mark.kind != "single-seed"],
         "chart": charts.span(marks, others, (found.mean or 0.0, found.interval), scale, label),
         "costs": names.shown_costs(leader)[:3],

@@ -81,7 +81,7 @@ def _table(content: Content, table: Table, place: int) -> View:
         "others": _matrix(scored, [(m, "all", m, names.unit(table, m)) for m in others]),
         "about": {m.name: m.summary for m in table.spec.metrics} if table.spec else {},
         "floor": _noise_floor(table, unit),
-        "older": table.older + sum(e.older for e in table.entries),
+        "older": table.older,
         "beats": embedded(_beaten(table)),
         "plot": _plot(table, found, unit, place),
         "ledger": _ledger(table),
@@ -155,9 +155,10 @@ def _matrix(entries: Sequence[Entry], columns: Sequence[tuple[str | None, str, s
 
 
 def _noise_floor(table: Table, unit: str) -> str:
-    """What its seeds let the table tell apart, as a sentence; empty where no method has two."""
+    """What its seeds let the table tell apart, as a sentence; empty where no method has two
+    or no seed differs from another."""
     floor = table.noise_floor()
-    if floor is None:
+    if floor is None or not floor[0]:
         return ""
     difference, seeds = floor
     name = "points" if unit == "fraction" else figures.unit_name(unit)

@@ -14,6 +14,7 @@ from suite.errors import Incomplete, UsageError
 
 if TYPE_CHECKING:
     from leaderboard.aggregate import Entry, Table
+    from suite.stats import Interval
     from suite.store import Store
 
 ENOUGH = 6
@@ -103,9 +104,10 @@ def _one_family(a: str, b: str) -> None:
 
 
 def _entry(part: Table, method: str) -> Entry | None:
-    """The method as it comes: without overrides if there is such an entry, else with the first."""
+    """The method as it comes: an entry of the project's own before a claimed one, without overrides if there
+    is one, on the first base model by name."""
     entries = [entry for entry in part.entries if entry.cell["method"] == method]
-    return min(entries, key=stored.overrides, default=None)
+    return min(entries, key=lambda e: (e.only_claimed, stored.overrides(e), e.base_model), default=None)
 
 
 def _finished(part: Table, method: str) -> bool:
@@ -128,31 +130,29 @@ def _correct(store: Store, entries: Sequence[Entry]) -> Correct:
 
 
 def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict[str, Any]:
-    from suite.stats import effect_size, permutation_test, seed_interval
+    from suite.stats import effect_size, mean_interval, permutation_test, seed_interval
 
     of_a, of_b = a.per_seed(metric), b.per_seed(metric)
     seeds = sorted(of_a.keys() & of_b.keys())
     x, y = [of_a[s] for s in seeds], [of_b[s] for s in seeds]
     gaps = [u - v for u, v in zip(x, y, strict=True)]
 
-    def facts(name: str, values: list[float], within: tuple[float, float] | None) -> dict[str, Any]:
-        low, high = within or (None, None)
-        interval = seed_interval(values, low=low, high=high) if values else None
+    def facts(name: str, values: list[float], interval: Interval | None) -> dict[str, Any]:
         mean = sum(values) / len(values) if values else None
         ends = (interval.low, interval.high) if interval else (None, None)
         keys = (f"{name}mean" if name else "difference", f"{name}low", f"{name}high")
         return {k: stored.in_unit(v, part.spec, metric) for k, v in zip(keys, (mean, *ends), strict=True)}
 
-    bounds = a.bounds if metric == part.primary else None
+    low, high = (0.0, 1.0) if metric in a.shares else (None, None)
     return {
         "task": part.task,
         "profile": part.profile,
         "metric": metric,
         "a": a.cell["method"],
         "b": b.cell["method"],
-        **facts("a_", x, bounds),
-        **facts("b_", y, bounds),
-        **facts("", gaps, None),
+        **facts("a_", x, seed_interval(x, low=low, high=high)),
+        **facts("b_", y, seed_interval(y, low=low, high=high)),
+        **facts("", gaps, mean_interval(gaps)),
         "p": permutation_test(x, y) if len(seeds) > 1 else None,
         "holm": None,
         "effect": effect_size(x, y) if len(seeds) > 1 else None,
@@ -176,6 +176,8 @@ def _notes(a: Entry, b: Entry, metric: str) -> list[str]:
         ended = [f"{count} {status}" for status, count in entry.statuses.items() if status != "ok"]
         if ended:
             notes.append(f"seeds of {entry.cell['method']} without a score: {', '.join(ended)}")
+    notes += [f"{e.method} was claimed by others and not run here" for e in (a, b) if e.only_claimed]
+    notes += [f"{e.method} on base model {e.base_model}" for e in (a, b) if a.base_model != b.base_model]
     notes += [f"{e.cell['method']} with {stored.overrides(e)}" for e in (a, b) if stored.overrides(e)]
     return notes
 
@@ -216,6 +218,8 @@ def _over_examples(correct: Correct, a: Entry, b: Entry, seeds: list[int]) -> di
 def _count(counts: dict[str, int], of_a: Mapping[int, float], of_b: Mapping[int, float]) -> None:
     for index in of_a.keys() & of_b.keys():
         gap = of_a[index] - of_b[index]
+        if gap != gap:
+            continue  # not a number: one of the two has no verdict on this example
         counts["ties" if gap == 0 else "a_wins" if gap > 0 else "b_wins"] += 1
 
 

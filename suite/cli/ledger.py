@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 COUNTS = ("examples", "tokens", "images", "steps", "parameters")
 COSTS = ("seconds", "cpu_seconds", "peak_mb")
-COLUMNS = ("task", "method", "profile", "rank", "mean", "trials", "tuned_on", *COUNTS, *COSTS, "note")
+WHICH = ("base_model", "overrides", "origin")
+COLUMNS = ("task", "method", *WHICH, "profile", "rank", "mean", "trials", "tuned_on", *COUNTS, *COSTS, "note")
 UNDECLARED, NOTHING = "not declared", "nothing"
 
 
@@ -58,7 +59,7 @@ def command(
     rows = [row for one in shown for row in _rows(one, asked) if not methods or row["method"] in methods]
     stored.warn_of_problems(store)
     # A column that no row fills would only push the others off the screen.
-    columns = [c for c in COLUMNS if c not in COUNTS or any(row[c] is not None for row in rows)]
+    columns = [c for c in COLUMNS if c not in (*WHICH, *COUNTS) or any(row[c] is not None for row in rows)]
     if fmt == "text":
         columns = [c for c in columns if c != "note"]
     click.echo(table(rows, COLUMNS if fmt in ("csv", "json") else columns, fmt), nl=False)
@@ -101,6 +102,9 @@ def _row(shown: Table, row: LedgerRow, rank: str | None) -> dict[str, Any]:
     return {
         "task": shown.task,
         "method": row.method,
+        "base_model": row.entry.base_model or None,
+        "overrides": stored.overrides(row.entry) or None,
+        "origin": "claimed" if row.entry.only_claimed else None,
         "profile": shown.profile,
         "rank": rank,
         "mean": stored.in_unit(row.entry.mean(), shown.spec, shown.primary),

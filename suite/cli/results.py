@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 MEANS = (
     *("task", "method", "profile", "metric", "slice", "mean", "low", "high", "seeds", "n"),
-    *("failed", "skipped", "rank", "overrides"),
+    *("failed", "skipped", "rank", "base_model", "overrides", "origin"),
 )
+WHERE_TOLD = ("base_model", "overrides", "origin")
 RAW = ("task", "method", "profile", "seed", "metric", "slice", "value", "n", "run")
 RUNS = ("task", "method", "profile", "seed", "status", "error", "wall_s", "overhead_s", "peak_mb", "run")
 
@@ -62,8 +63,7 @@ def command(
         columns, rows = RAW, sorted(stored.scores(store, conditions, RAW), key=_score_order)
     else:
         columns, rows = MEANS, _means(stored.means(store, conditions).tables, conditions)
-        if not any(row["overrides"] for row in rows):
-            columns = MEANS[:-1]
+        columns = [c for c in MEANS if c not in WHERE_TOLD or any(row[c] for row in rows)]
     stored.warn_of_problems(store)
     click.echo(table(rows, columns, fmt), nl=False)
 
@@ -98,11 +98,9 @@ def _refuse_metrics(tables: Sequence[Table], metrics: Sequence[str]) -> None:
 
 
 def _mean(shown: Table, entry: Entry, key: tuple[str, str]) -> dict[str, Any]:
-    from suite.stats import mean_interval
-
     metric, part = key
-    values = list(entry.per_seed(metric, part).values())
-    interval = mean_interval(values)
+    values = entry.per_seed(metric, part)
+    interval = entry.interval(metric, part)
     rank = entry.rank if metric == shown.primary and part == "all" else None
 
     def unit(value: float | None) -> float | None:
@@ -119,10 +117,12 @@ def _mean(shown: Table, entry: Entry, key: tuple[str, str]) -> dict[str, Any]:
         "high": unit(interval.high) if interval else None,
         "seeds": len(values),
         "n": entry.examples.get(key),
-        "failed": sum(run["status"] not in ("ok", "skipped") for run in entry.runs),
+        "failed": sum(n for status, n in entry.statuses.items() if status not in ("ok", "skipped")),
         "skipped": entry.statuses.get("skipped", 0),
         "rank": _spelled(rank.best, rank.worst) if rank else None,
+        "base_model": entry.base_model or None,
         "overrides": stored.overrides(entry) or None,
+        "origin": "claimed" if entry.only_claimed else None,
     }
 
 

@@ -27,7 +27,7 @@
   const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
   const whole = new Intl.NumberFormat("en");
   const number = (value, unit) =>
-    !isNumber(value) ? "–" : unit === "fraction" ? (100 * value).toFixed(1) : plain.format(value) + (unit === "s" ? " s" : "");
+    !isNumber(value) ? "–" : unit === "fraction" ? (100 * value).toFixed(1) : (Number.isInteger(value) ? whole : plain).format(value) + (unit === "s" ? " s" : "");
   const signed = (value, unit) => {
     if (!isNumber(value)) return "–";
     const text = number(Math.abs(value), unit);
@@ -152,7 +152,10 @@
     if (!isNumber(pair.difference)) return [el("p", { class: "headline" }, "The two have no seed in common.")];
     const decided = isNumber(pair.low) && (pair.low > 0 || pair.high < 0);
     const aBetter = pair.difference > 0 === profile.higher;
-    const words = !decided
+    const neutral = profile.higher === null || profile.higher === undefined;
+    const words = neutral
+      ? [name(a.label), " less ", name(b.label), ": "]
+      : !decided
       ? [name(a.label), " and ", name(b.label), " are ", el("b", {}, "not told apart"), ": "]
       : [name(aBetter ? a.label : b.label), " is ", el("b", {}, "better"), " than ", name(aBetter ? b.label : a.label), ": "];
     const size = `${signed(pair.difference, profile.unit)} ${points}`.trim();
@@ -190,15 +193,15 @@
 
   function meanCell(mean, unit) {
     if (!mean) return cell("–");
-    const half = isNumber(mean[1]) && mean[2] > mean[1] ? ` ± ${number((mean[2] - mean[1]) / 2, unit)}` : "";
-    return cell(number(mean[0], unit) + half);
+    const ends = isNumber(mean[1]) && mean[2] > mean[1] ? el("small", {}, `${number(mean[1], unit)} to ${number(mean[2], unit)}`) : null;
+    return el("td", { class: "num" }, number(mean[0], unit), ends);
   }
 
   function partTable(label, first, parts, a, b) {
     const rows = parts.map(({ text, unit, ofA, ofB }) =>
       el("tr", {}, el("th", { scope: "row" }, name(text)), meanCell(ofA, unit), meanCell(ofB, unit),
         cell(ofA && ofB ? signed(ofA[0] - ofB[0], unit) : "–")));
-    return table(label, [[first], [key(a, "a"), true], [key(b, "b"), true], ["Difference", true]], rows);
+    return table(label, [[first], [key(a, "a"), true], [key(b, "b"), true], ["Difference of means", true]], rows);
   }
 
   function chart(place, profile, a, b, by, parts) {
