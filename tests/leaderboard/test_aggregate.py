@@ -189,3 +189,41 @@ def test_the_order_of_the_rows_changes_nothing(rows: Any) -> None:
         e.runs for t in before.tables for e in t.entries
     ]
     assert [e.mean("errors") for e in only_table(rows).entries] == [3.0] * 3
+
+
+def test_a_leader_is_not_ahead_of_a_rival_with_one_seed(rows: Any) -> None:
+    rows.seeds("toy-nan", [0.80, 0.801, 0.799])
+    rows.add("toy-slow", 0, 0.95)
+    rows.seeds("toy-raise", [0.10, 0.101, 0.099])
+    table = only_table(rows)
+    assert table.leader is not None and table.leader.method == "toy-nan"
+    assert table.not_told_apart == 1
+
+
+def test_a_leader_that_may_be_second_is_not_ahead_although_it_alone_has_the_first_rank(rows: Any) -> None:
+    # toy-slow beats neither and is beaten by toy-coin alone: its spread is small, that of toy-nan large
+    rows.seeds("toy-nan", [0.5, 0.9, 0.7])
+    rows.seeds("toy-coin", [0.61, 0.62, 0.63])
+    rows.seeds("toy-slow", [0.50, 0.51, 0.52])
+    table = only_table(rows)
+    assert [(e.method, e.rank) for e in table.entries] == [
+        ("toy-nan", (1, 3)),
+        ("toy-coin", (1, 2)),
+        ("toy-slow", (2, 3)),
+    ]
+    assert table.leader is not None and table.leader.method == "toy-nan"
+    assert table.not_told_apart == 2
+
+
+def test_a_table_without_a_value_has_no_leader(rows: Any) -> None:
+    rows.add("toy-raise", 0, status="failed")
+    table = only_table(rows)
+    assert (table.leader, table.not_told_apart) == (None, 0)
+
+
+def test_superseded_runs_are_counted_once(rows: Any) -> None:
+    rows.add("toy-nan", 0, 0.1)
+    rows.add("toy-nan", 0, 0.2)
+    rows.add("toy-nan", 0, 0.3)
+    board = rows.board()
+    assert (only_entry(rows).older, only_table(rows).older, board.older) == (2, 2, 2)
