@@ -57,8 +57,8 @@ def accept(
 ) -> Entry:
     """Make the candidate's newest runs that ended ok or skipped the baseline; older rows stay as history.
 
-    Runs that the baseline has already are not copied again. UsageError where a run is older than the one
-    that it would replace: it could never count.
+    Runs that the baseline has already are not copied again; where that leaves none, no line is written.
+    UsageError where a run is older than the one that it would replace: it could never count.
     """
     where = {"profile": [profile]} if profile else None
     held = baseline.runs(where).to_pylist()
@@ -68,6 +68,8 @@ def accept(
     runs = [row["run"] for row in chosen.values() if row["run"] not in there]
     who, when = _user(), now.astimezone(UTC).isoformat(timespec="seconds")
     entry = Entry(when, who, reason.strip(), profile, tuple(runs), tuple(report.findings))
+    if not runs:
+        return entry
     baseline.ready()
     append(baseline.root / FILE, entry)
     copy(candidate, baseline, runs)
@@ -152,13 +154,17 @@ def read(path: Path) -> tuple[list[Entry], list[str]]:
     return entries, problems
 
 
-def rows(entries: list[Entry]) -> list[dict[str, object]]:
-    """A row for each value that moved, or one for an acceptance by which none did."""
+def rows(entries: list[Entry], once: bool = False) -> list[dict[str, object]]:
+    """A row for each value that moved, or one for an acceptance by which none did.
+
+    With `once` only the first row of an acceptance says when, who and why.
+    """
     made: list[dict[str, object]] = []
     for entry in entries:
         head = {"when": entry.when, "who": entry.who, "reason": entry.reason}
         nothing = {"verdict": "no change", "note": f"{len(entry.runs)} runs"}
-        made += [head | finding._asdict() for finding in entry.moved] or [head | nothing]
+        found: list[dict[str, object]] = [f._asdict() for f in entry.moved] or [nothing]
+        made += [row if once and number else head | row for number, row in enumerate(found)]
     return made
 
 

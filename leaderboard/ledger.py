@@ -8,7 +8,7 @@ Declared parts come from the families (suite/budgets.py). What nobody measured o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -97,17 +97,22 @@ def _largest(entry: Entry, metric: str) -> float | None:
     return max(entry.per_seed(metric).values(), default=None)
 
 
+def refuse_limits(limits: Mapping[str, float]) -> None:
+    """UsageError for a name that is no limit, and for one that is no number from 0 on."""
+    for name, most in limits.items():
+        if name not in LIMITS:
+            raise unknown("limit", name, LIMITS, "suite ledger --help")
+        if not most >= 0:
+            raise UsageError(f"limit {name}={most:g}: a limit is a number from 0 on")
+
+
 def equal_budget(table: Table, **limits: float) -> Equal:
     """The competitors of a table that spent at most `limits`, ranked among themselves as a table ranks them.
 
     A limit has a name of LIMITS. An entry of which a limited quantity is not known is not within the limits,
-    for nobody can say that it is. Raises UsageError for another name or a limit that is no number.
+    for nobody can say that it is. Raises UsageError for another name or a limit that is no number from 0 on.
     """
-    for name, most in limits.items():
-        if name not in LIMITS:
-            raise unknown("limit", name, LIMITS, "suite ledger --help")
-        if math.isnan(most):
-            raise UsageError(f"limit {name}={most}: a limit is a number")
+    refuse_limits(limits)
     within, over, open_ = [], [], []
     for row in (_row(table, entry) for entry in table.ranked):
         spent = [(getattr(row, name), most) for name, most in limits.items()]

@@ -22,6 +22,9 @@ from suite.errors import UsageError
 PROFILE = "small"
 BEGIN = re.compile(r"^<!-- board: (front|family (\S+)) -->$")
 END = "<!-- board: end -->"
+MARK = "<!-- board:"
+CODE = " " * 4
+FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
 ESCAPED = re.compile(r"([\\|<>`*_\[\]])")
 PLACES = {"ceiling": 0, "null": 2}
 
@@ -144,17 +147,48 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def renewed(text: str, board: Board, where: str) -> str:
-    """The text with every table between marks made anew; UsageError for a mark without an end."""
+    """The text with every table between marks made anew; a mark shown as code is left alone.
+
+    UsageError, with the line, for a mark without an end, another mark, or a family without results; and for
+    a text without any mark, in which no table can be checked.
+    """
     made: list[str] = []
-    lines = iter(text.split("\n"))
-    for line in lines:
+    lines = enumerate(text.split("\n"), start=1)
+    tables, fence = 0, ""
+    for number, line in lines:
         made.append(line)
-        if (begin := BEGIN.match(line)) is None:
+        fence = _fence(fence, line)
+        if fence or not line.strip().startswith(MARK) or line.startswith(CODE):
             continue
-        if not any(rest == END for rest in lines):
-            raise UsageError(f"{where}: '{line}' has no '{END}' after it")
-        made += ["", front(board) if begin[1] == "front" else family(board, begin[2]), "", END]
+        made += ["", _marked(line, board, f"{where}, line {number}"), "", END]
+        if not any(rest == END for _, rest in lines):
+            raise UsageError(f"{where}, line {number}: '{line}' has no '{END}' after it")
+        tables += 1
+    if not tables:
+        raise UsageError(f"{where} has no mark of a table; put '{MARK} front -->' and '{END}' into it")
     return "\n".join(made)
+
+
+def _fence(open_: str, line: str) -> str:
+    """The fence that is open after this line, "" for none; one is closed by as many of its own characters."""
+    found = FENCE.match(line)
+    if found is None:
+        return open_
+    if not open_:
+        return found[1]
+    return "" if line.strip().startswith(open_) and not line.strip().strip(open_[0]) else open_
+
+
+def _marked(line: str, board: Board, place: str) -> str:
+    """The table that a mark asks for."""
+    begin = BEGIN.match(line)
+    if begin is None:
+        known = f"'{MARK} front -->' or '{MARK} family NAME -->', at the start of a line"
+        raise UsageError(f"{place}: '{figures.clean(line)[:80]}' opens no table; write {known}")
+    try:
+        return front(board) if begin[1] == "front" else family(board, begin[2])
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def outdated(files: Sequence[Path], board: Board) -> dict[Path, str]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite._submit_files import BUNDLE_BYTES, FILE_BYTES
 from suite._submit_identity import CLAIMED
+from suite._tables import Problem, task_of
 from suite.api import Sample
-from suite.errors import UsageError
+from suite.errors import StoreError, UsageError
 from suite.records import Outcome, Run, ScoreRow
 from suite.store import Store, runs_as_records
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDED = ("ok", "skipped")
+# What a kill leaves behind: no run was lost by it.
+HARMLESS = ("leftover", "duplicate")
 
 
 class Packed(NamedTuple):
@@ -46,9 +49,11 @@ def pack(
     """Write the newest run of each chosen cell, with origin `claimed`, to a new bundle at `out`.
 
     Raises UsageError where nothing was chosen, where a run ended badly (unless `failed`), where the folder
-    is taken, and where the bundle would be larger than a check reads.
+    is taken, and where the bundle would be larger than a check reads; StoreError where files of the store
+    are damaged, and where the bundle cannot be written.
     """
     chosen = _chosen(store, methods, tasks, profiles)
+    _refuse_damage(store, tasks)
     bad = [run for run in chosen if run.status not in ENDED]
     if bad and not failed:
         first = f"{bad[0].method} on {bad[0].task} (seed {bad[0].seed}) {bad[0].status}"
@@ -57,17 +62,51 @@ def pack(
         )
     if out.is_symlink() or out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already; give --out a new folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    made = _written(store, out, chosen, samples)
     try:
-        for outcome in outcomes(store, chosen, samples):
-            Store(made).append(outcome)
+        _refuse_damage(store, tasks)
         size = _size(made)
         made.chmod(0o755)
         os.replace(made, out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return Packed(len(chosen), size, sum(run.git_dirty for run in chosen), samples)
+
+
+def _written(store: Store, out: Path, chosen: Sequence[Run], samples: bool) -> Path:
+    """A new folder beside `out` with the chosen runs; none is left where one cannot be written."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    except OSError as error:
+        raise StoreError(f"bundle {out} cannot be written: {error.strerror or error}") from None
+    try:
+        for outcome in outcomes(store, chosen, samples):
+            Store(made).append(outcome)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    return made
+
+
+def _refuse_damage(store: Store, tasks: Collection[str]) -> None:
+    """StoreError where a file of these tasks (none named: of any) that was read is damaged.
+
+    Nobody knows whose rows the bundle would lack.
+    """
+    damaged = [p for p in store.problems if p.kind not in HARMLESS and (not tasks or _task(p) in tasks)]
+    if damaged:
+        files = f"{len(damaged)} damaged file{'' if len(damaged) == 1 else 's'}"
+        raise StoreError(
+            f"{files} in {store.root} ({damaged[0]}): a bundle would lack rows; `suite store check` names "
+            "them all, --task leaves other tasks out"
+        )
+
+
+def _task(problem: Problem) -> str | None:
+    """The task that a damaged file is of; None where its place does not say."""
+    folders = Path(problem.path).parts
+    return task_of(folders[1]) if len(folders) > 2 else None
 
 
 def _chosen(
@@ -80,8 +119,12 @@ def _chosen(
     for run in sorted(runs_as_records(store.runs(where)), key=lambda r: (r.started, r.run)):
         newest[run.cell] = run
     if not newest:
-        asked = "; ".join(f"{column} {', '.join(values)}" for column, values in named if values)
-        raise UsageError(f"no run of {asked} in {store.root}; `suite results --runs` shows what there is")
+        _refuse_damage(store, tasks)
+        of, on, at = (" or ".join(values) for _, values in named)
+        asked = f"of {of or 'any method'}{f' on {on}' if on else ''}{f' in profile {at}' if at else ''}"
+        raise UsageError(
+            f"{store.root} has no run of its own {asked}; `suite results --runs` shows what there is"
+        )
     return sorted(newest.values(), key=lambda run: (run.task, run.run))
 
 

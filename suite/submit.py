@@ -9,6 +9,7 @@ from claimed to confirmed.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from suite._submit_files import Claimed, Fault, clean, read_bundle
 from suite._submit_identity import code_note, identity_errors, planned_of, row_errors, spec_of
+from suite._submit_machine import machine_reason, refuse_device
 from suite._submit_pack import Packed, outcomes, pack
 from suite._submit_scores import doubts, group_doubts, grouped, known, score_errors, seed_doubts
 from suite.errors import SuiteError, UsageError
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from suite.engines.local import Options, Watch
     from suite.verify import Comparison
 
-__all__ = ["CellReport", "Finding", "Packed", "Report", "accept", "check", "pack", "rerun"]
+__all__ = ["Accepted", "CellReport", "Finding", "Packed", "Report", "accept", "check", "pack", "rerun"]
 
 Verdict = Literal["confirmed", "differs", "not re-run", "refused"]
 Kind = Literal["error", "differs", "doubt", "not run", "note"]
@@ -112,8 +114,13 @@ def check(
 
     `own` are the project's results, from which the ceiling and the nulls are known. Cells in doubt are run
     first, the others by chance from `seed`. `tolerance` is absolute, in the unit of each metric; `ended`
-    hears of each cell that was run. Raises UsageError for what is no bundle or too large to be read.
+    hears of each cell that was run. Raises UsageError for what is no bundle or too large to be read, for a
+    tolerance that is no number from 0 on, and for a device that this machine lacks.
     """
+    if not 0 <= tolerance < math.inf:
+        raise UsageError(f"tolerance {tolerance}: it is a number from 0 on")
+    if sample and options is not None:
+        refuse_device(options.device)
     claims, faults = read_bundle(bundle)
     report = Report([CellReport(claimed) for claimed in sorted(claims, key=_order)])
     if not claims and not faults:
@@ -220,6 +227,9 @@ def _judge(cell: CellReport, planned: Any, answer: Outcome | SuiteError, toleran
     if ended in NO_VERDICT and ended != run.status:
         cell.findings.append(Finding("not run", run.run, f"ended {ended} here: no scores to compare"))
         return
+    if (reason := machine_reason(run, answer.run)) is not None:
+        cell.findings.append(Finding("not run", run.run, clean(reason, 300)))
+        return
     cell.comparisons = compare(planned, cell.claimed.scores, answer.scores, tolerance)
     apart = [c for c in cell.comparisons if c.verdict not in AGREEING]
     if ended == run.status and not apart:
@@ -239,8 +249,15 @@ def _value(value: float | None) -> str:
     return "nothing" if value is None else f"{value:.6g}"
 
 
-def accept(bundle: Path, store: Store) -> int:
-    """Add the runs of a bundle to a store, as claimed; gives how many were new.
+class Accepted(NamedTuple):
+    """How many runs of a bundle were new to the store, and how many it held already."""
+
+    added: int
+    held: int
+
+
+def accept(bundle: Path, store: Store) -> Accepted:
+    """Add the runs of a bundle to a store, as claimed.
 
     Every check but the re-run is made first; UsageError where it finds an error. Runs that the store holds
     are left alone.
@@ -255,4 +272,4 @@ def accept(bundle: Path, store: Store) -> int:
     new = [cell.claimed.run for cell in report.cells if cell.claimed.run.run not in held]
     for outcome in outcomes(Store(bundle), new, samples=True):
         store.append(outcome)
-    return len(new)
+    return Accepted(len(new), len(report.cells) - len(new))

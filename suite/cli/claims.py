@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli import stored
+from suite.cli import refuse, stored
 from suite.cli.output import Name, format_option, known, results_option, shown, table, to_json
 from suite.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from leaderboard.board import Board
     from leaderboard.claims import Judged
     from suite.claims import Book
 
@@ -80,10 +81,17 @@ def judge(books: Mapping[str, Book], results: Path) -> list[Judged]:
     from leaderboard import claims
     from suite import catalog
 
+    return claims.judge_all(_board(results), books, catalog.tasks(), catalog.methods())
+
+
+def _board(results: Path) -> Board:
+    """The board of a results folder; Incomplete where no run is in it."""
     store = stored.open_store(results)
     board = stored.board(store)
     stored.warn_of_problems(store)
-    return claims.judge_all(board, books, catalog.tasks(), catalog.methods())
+    if not board.tables:
+        refuse.empty(store)
+    return board
 
 
 def _explain(claim_id: str, results: Path, fmt: str) -> None:
@@ -92,9 +100,7 @@ def _explain(claim_id: str, results: Path, fmt: str) -> None:
     from suite.cli import claims_show
 
     book, claim = claims.find(claim_id, claims.books())
-    store = stored.open_store(results)
-    board = stored.board(store)
-    stored.warn_of_problems(store)
+    board = _board(results)
     judged = verdicts.judge(board, book, claim, catalog.tasks(), catalog.methods())
     facts = claims_show.facts(judged, board)
     if fmt == "json":
@@ -102,8 +108,8 @@ def _explain(claim_id: str, results: Path, fmt: str) -> None:
     elif fmt == "text":
         click.echo(claims_show.text(facts), nl=False)
     else:
-        pairs = facts["comparisons"]
-        click.echo(table(pairs, list(pairs[0]) if pairs else ["found"], fmt), nl=False)
+        rows = claims_show.rows(facts)
+        click.echo(table(rows, list(rows[0]), fmt), nl=False)
 
 
 def _row(judged: Judged) -> dict[str, Any]:

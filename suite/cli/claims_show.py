@@ -120,6 +120,16 @@ def _published(figure: Published, board: Board) -> list[Facts]:
     return [row | o for o in ours or [{"ours": None, "profile": None, "seeds": None}]]
 
 
+def rows(known: Facts) -> list[Facts]:
+    """The comparisons as rows, each with its claim; a claim without comparisons is one row."""
+    head = {name: known[name] for name in ("id", "statement", "verdict", "summary")}
+    pairs = [
+        {("verdict here" if name == "verdict" else name): value for name, value in pair.items()}
+        for pair in known["comparisons"]
+    ]
+    return [head | pair for pair in pairs or [{}]]
+
+
 def _distinct(texts: Iterable[str]) -> list[str]:
     """Each text once, without those that another one contains."""
     once = list(dict.fromkeys(filter(None, texts)))

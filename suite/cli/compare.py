@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli import stored
+from suite.api import PROFILES
+from suite.cli import refuse, stored
 from suite.cli.output import METHOD, TASK, format_option, results_option, shown, table
 from suite.errors import Incomplete, UsageError
 
@@ -32,7 +33,9 @@ COLUMNS = (
 @click.argument("a", type=METHOD)
 @click.argument("b", type=METHOD)
 @click.option("--task", "tasks", multiple=True, type=TASK, help="Only this task; may be repeated.")
-@click.option("--profile", default="small", show_default=True, help="Only this profile.")
+@click.option(
+    "--profile", type=click.Choice(PROFILES), default="small", show_default=True, help="Only this profile."
+)
 @click.option("--metric", help="This metric instead of each task's primary one.")
 @results_option
 @format_option
@@ -44,7 +47,8 @@ def command(
     Per task over the seeds that both have: both means, the difference A - B with its 95 % interval, the
     p value of the paired sign-flip test, the same corrected by Holm's rule for the tasks shown, and on how
     many logged test examples each of them was better. CSV and JSON add the effect size and the same test over
-    the examples, which speaks of these trained models and not of new trainings.
+    the examples, which speaks of these trained models and not of new trainings. What concerns examples is
+    empty for another metric than the primary one.
     """
     if a == b:
         raise UsageError(f"'{a}' cannot be compared with itself; name two methods")
@@ -70,8 +74,11 @@ def compare(store: Store, a: str, b: str, where: stored.Where, metric: str | Non
     _one_family(a, b)
     asked = {"metric": (metric,)} if metric else {}
     board = stored.means(store, {**where, **asked, "method": (a, b)})
+    refuse.metrics(board.tables, asked.get("metric", ()))
     pairs = [(part, *pair) for part in board.tables if (pair := _pair(part, a, b)) is not None]
-    correct = _correct(store, [entry for _, *pair in pairs for entry in pair])
+    # An example is answered rightly or wrongly: that says something of the primary metric, of no other.
+    told = [entry for part, *pair in pairs if metric in (None, part.primary) for entry in pair]
+    correct = _correct(store, told)
     rows = [_row(part, x, y, metric or part.primary, correct) for part, x, y in pairs]
     _correct_for_many(rows)
     if not any(row["seeds"] for row in rows):

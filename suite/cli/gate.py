@@ -11,6 +11,7 @@ import click
 
 from suite.api import PROFILES
 from suite.cli.output import format_option, table
+from suite.cli.refuse import Finite
 from suite.errors import Incomplete, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=Finite(),
     default=0.0,
     show_default=True,
     help="Changes up to this do not count; in the metric's unit, 0.01 is one point of 100 %.",
@@ -141,6 +142,12 @@ def _accept(
             "run them, or give --allow-incomplete to accept the others"
         )
     entry = history.accept(baseline, candidate, found, reason, profile=profile, now=datetime.now(UTC))
+    if not entry.runs:
+        said = f"nothing was accepted: {candidate.root} has no new run that ended well"
+        if found.of("incomplete"):
+            raise Incomplete(said)
+        click.echo(said, err=True)
+        return 0
     what = f"{len(entry.runs)} run{'' if len(entry.runs) == 1 else 's'}"
     click.echo(f"accepted into {baseline.root}: {what}; {history.FILE} says why", err=True)
     return 0
@@ -153,7 +160,8 @@ def _history(baseline: Store, fmt: str) -> int:
     for line in problems:
         click.echo(f"warning: {line}", err=True)
     if entries or fmt != "text":
-        click.echo(table(history.rows(entries), history.COLUMNS, fmt), nl=False)
+        rows = history.rows(entries, once=fmt in ("text", "markdown"))
+        click.echo(table(rows, history.COLUMNS, fmt), nl=False)
     else:
         click.echo(
             f"nothing was accepted into {baseline.root} yet; `suite gate --accept --reason TEXT` does it"

@@ -48,10 +48,14 @@ def build(out: Path, results: Path, quiet: bool) -> None:
         raise UsageError(
             f"the pages need a package that is not installed ({error.name}): add the extra 'site'"
         ) from None
-    from suite.cli import stored
+    from suite.cli import refuse, stored
 
     store = stored.open_store(results)
-    count = site.build(_content(store), out, store, os.cpu_count() or 1)
+    content = _content(store)
+    if not content.board.tables:
+        stored.warn_of_problems(store)
+        refuse.empty(store)
+    count = site.build(content, out, store, os.cpu_count() or 1)
     stored.warn_of_problems(store)
     if not quiet:
         charts = (
@@ -92,7 +96,11 @@ def open_(out: Path, port: int, browser: bool) -> None:
         click.echo(f"serving {out} at {address}; stop with Ctrl-C")
         if browser:
             click.launch(address)
-        running.serve_forever()
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            # Ctrl-C is how it ends, so nothing went wrong.
+            click.echo("stopped")
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:

@@ -20,14 +20,16 @@ def command(files: tuple[Path, ...], check: bool, results: Path) -> int:
     """Write the tables between `<!-- board: ... -->` marks in FILES anew from the results.
 
     Without FILES: README.md and docs/results.md. A mark is `<!-- board: front -->` or
-    `<!-- board: family NAME -->`, its end `<!-- board: end -->`.
+    `<!-- board: family NAME -->`, its end `<!-- board: end -->`. A file without a mark is wrong use.
     """
     from leaderboard import summary
-    from suite.cli import stored
+    from suite.cli import refuse, stored
 
     store = stored.open_store(results)
     board = stored.board(store)
     stored.warn_of_problems(store)
+    if not board.tables:
+        refuse.empty(store)
     chosen = files or tuple(Path(name) for name in FILES)
     old = summary.outdated(chosen, board)
     for path, text in old.items():

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from suite.api import PROFILES
-from suite.cli import stored
+from suite.cli import refuse, stored
 from suite.cli.output import METHOD, TASK, format_option, results_option, table
-from suite.errors import UsageError
+from suite.errors import Incomplete, UsageError
 
 if TYPE_CHECKING:
     from leaderboard.aggregate import Table
@@ -21,6 +21,14 @@ COSTS = ("seconds", "cpu_seconds", "peak_mb")
 WHICH = ("base_model", "overrides", "origin")
 COLUMNS = ("task", "method", *WHICH, "profile", "rank", "mean", "trials", "tuned_on", *COUNTS, *COSTS, "note")
 UNDECLARED, NOTHING = "not declared", "nothing"
+
+
+class Rounded(float):
+    """A measured number, shown to the eye with four significant digits; a plain float to machines."""
+
+    def __str__(self) -> str:
+        digits = f"{float(self):.4g}"
+        return f"{float(digits):,.0f}" if 1000 <= abs(self) < 1e15 else digits
 
 
 @click.command()
@@ -58,6 +66,11 @@ def command(
     shown = [t for t in stored.board(store).tables if t.profile == profile and (not tasks or t.task in tasks)]
     rows = [row for one in shown for row in _rows(one, asked) if not methods or row["method"] in methods]
     stored.warn_of_problems(store)
+    if not rows:
+        refuse.empty(store)
+        named = [("profile", (profile,)), ("task", tasks), ("method", methods)]
+        told = ", ".join(f"{what} {' or '.join(names)}" for what, names in named if names)
+        raise Incomplete(f"no results of {told} in {results}; `suite results --runs` shows what there is")
     # A column that no row fills would only push the others off the screen.
     columns = [c for c in COLUMNS if c not in (*WHICH, *COUNTS) or any(row[c] is not None for row in rows)]
     if fmt == "text":
@@ -66,7 +79,7 @@ def command(
 
 
 def _parsed(texts: tuple[str, ...]) -> dict[str, float]:
-    from leaderboard.ledger import LIMITS
+    from leaderboard.ledger import LIMITS, refuse_limits
     from suite.errors import unknown
 
     limits: dict[str, float] = {}
@@ -78,6 +91,7 @@ def _parsed(texts: tuple[str, ...]) -> dict[str, float]:
             limits[name] = float(number)
         except ValueError:
             raise UsageError(f"--max {text}: write NAME=NUMBER, as parameters=1e6") from None
+    refuse_limits(limits)
     return limits
 
 
@@ -97,8 +111,9 @@ def _rows(shown: Table, limits: dict[str, float]) -> list[dict[str, Any]]:
 
 def _row(shown: Table, row: LedgerRow, rank: str | None) -> dict[str, Any]:
     tuned = row.tuned_on
-    measured = {name: getattr(row, name) for name in (*COUNTS, *COSTS)}
-    whole = {c: int(v) for c in COUNTS if (v := measured[c]) is not None and v == int(v)}
+    spent = {name: getattr(row, name) for name in (*COUNTS, *COSTS)}
+    measured = {name: None if value is None else Rounded(value) for name, value in spent.items()}
+    whole = {c: int(v) for c in COUNTS if (v := measured[c]) is not None and v.is_integer()}
     return {
         "task": shown.task,
         "method": row.method,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli import stored
+from suite.api import PROFILES
+from suite.cli import refuse, stored
 from suite.cli.output import METHOD, TASK, format_option, results_option, table
-from suite.errors import UsageError, unknown
+from suite.errors import UsageError
 
 if TYPE_CHECKING:
     from leaderboard.aggregate import Entry, Table
+    from suite.store import Store
 
 MEANS = (
     *("task", "method", "profile", "metric", "slice", "mean", "low", "high", "seeds", "n"),
@@ -21,7 +23,12 @@ MEANS = (
 )
 WHERE_TOLD = ("base_model", "overrides", "origin")
 RAW = ("task", "method", "profile", "seed", "metric", "slice", "value", "n", "run")
-RUNS = ("task", "method", "profile", "seed", "status", "error", "wall_s", "overhead_s", "peak_mb", "run")
+RUNS = (
+    *("task", "method", "profile", "seed", "status", "error", "wall_s", "overhead_s", "peak_mb"),
+    *("origin", "run"),
+)
+# Columns that tell one method's entries from another's: a table is ranked whole, and its lines chosen after.
+LINES = ("method", "base_model", "overrides")
 
 
 @click.command()
@@ -29,7 +36,13 @@ RUNS = ("task", "method", "profile", "seed", "status", "error", "wall_s", "overh
 @click.option("--task", "tasks", multiple=True, type=TASK, help="Only this task; may be repeated.")
 @click.option("--method", "methods", multiple=True, type=METHOD, help="Only this method; may be repeated.")
 @click.option("--metric", "metrics", multiple=True, help="These metrics instead of each task's primary one.")
-@click.option("--profile", "profiles", multiple=True, help="Only this profile; may be repeated.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    type=click.Choice(PROFILES),
+    help="Only this profile; may be repeated.",
+)
 @click.option("--raw", is_flag=True, help="Every score of every run instead of means over seeds.")
 @click.option("--runs", "as_runs", is_flag=True, help="The runs: how each ended and what it cost.")
 @results_option
@@ -57,14 +70,19 @@ def command(
     store = stored.open_store(results)
     stored.refuse_unknown(store, tasks, methods)
     if as_runs:
-        columns: Sequence[str] = RUNS if fmt in ("text", "markdown") else stored.RUN_COLUMNS
+        short = fmt in ("text", "markdown")
+        columns: Sequence[str] = RUNS if short else stored.RUN_COLUMNS
         rows = sorted(stored.runs(store, conditions, columns), key=_run_order)
+        if short:
+            columns = [c for c in RUNS if c != "origin" or any(row[c] == "claimed" for row in rows)]
     elif raw:
         columns, rows = RAW, sorted(stored.scores(store, conditions, RAW), key=_score_order)
     else:
-        columns, rows = MEANS, _means(stored.means(store, conditions).tables, conditions)
+        rows = _asked(store, conditions)
         columns = [c for c in MEANS if c not in WHERE_TOLD or any(row[c] for row in rows)]
     stored.warn_of_problems(store)
+    if not rows:
+        refuse.empty(store)
     click.echo(table(rows, columns, fmt), nl=False)
 
 
@@ -76,25 +94,30 @@ def _score_order(row: stored.Row) -> tuple[Any, ...]:
     return row["task"], row["method"], row["profile"], row["seed"], row["metric"], row["slice"], row["run"]
 
 
-def _means(tables: Sequence[Table], where: stored.Where) -> list[dict[str, Any]]:
-    _refuse_metrics(tables, where.get("metric", ()))
+def _asked(store: Store, where: stored.Where) -> list[dict[str, Any]]:
+    """The means of the entries asked for, ranked among all of their tables."""
+    board = {column: values for column, values in where.items() if column not in LINES}
+    chosen = {column: values for column, values in where.items() if column in LINES}
+    if chosen and "task" not in board:
+        board["task"] = tuple({row["task"] for row in stored.runs(store, chosen, ("task",))})
+    tables = stored.means(store, board).tables
+    # Among some of the runs only, nobody has the rank that the task's table gives.
+    whole = set(board) <= {"task", "profile", "family", "metric", "slice"}
+    return [row if whole else row | {"rank": None} for row in _means(tables, where, chosen)]
+
+
+def _means(tables: Sequence[Table], where: stored.Where, chosen: stored.Where) -> list[dict[str, Any]]:
+    refuse.metrics(tables, where.get("metric", ()))
     rows = []
     for shown in tables:
         metrics, slices = where.get("metric", (shown.primary,)), where.get("slice", ("all",))
         for entry in shown.entries:
+            if any(entry.cell[column] not in values for column, values in chosen.items()):
+                continue
             keys = [key for key in entry.values if key[0] in metrics and key[1] in slices]
             # An entry with no ok seed keeps its row: what failed must be seen.
             rows += [_mean(shown, entry, key) for key in sorted(keys) or [(metrics[0], "all")]]
     return rows
-
-
-def _refuse_metrics(tables: Sequence[Table], metrics: Sequence[str]) -> None:
-    """UsageError for a metric that no task shown declares and no run measured."""
-    declared = {m.name for shown in tables if shown.spec for m in shown.spec.metrics}
-    measured = {metric for shown in tables for entry in shown.entries for metric, _ in entry.values}
-    for name in metrics:
-        if tables and name not in declared | measured:
-            raise unknown("metric", name, declared | measured, f"suite show {tables[0].task}")
 
 
 def _mean(shown: Table, entry: Entry, key: tuple[str, str]) -> dict[str, Any]:

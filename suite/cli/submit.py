@@ -10,6 +10,7 @@ import click
 from suite.api import PROFILES
 from suite.cli import stored
 from suite.cli.output import METHOD, TASK, format_option, quiet_option, results_option, table, to_json
+from suite.cli.refuse import Finite
 
 if TYPE_CHECKING:
     from suite.submit import CellReport, Report
@@ -81,7 +82,7 @@ def pack(
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=Finite(),
     default=1e-6,
     show_default=True,
     help="Largest difference that still agrees, in the metric's unit.",
@@ -146,8 +147,9 @@ def accept(bundle: Path, results: Path) -> None:
     from suite.store import Store
     from suite.submit import accept as take
 
-    added = take(bundle, Store(results))
-    click.echo(f"{results}: {_counted(added, 'claimed run')} added")
+    taken = take(bundle, Store(results))
+    held = f"; {_counted(taken.held, 'run')} of the bundle there already" if taken.held else ""
+    click.echo(f"{results}: {_counted(taken.added, 'claimed run')} added{held}")
 
 
 def _answer(report: Report, fmt: str) -> str:

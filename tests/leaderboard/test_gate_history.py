@@ -72,11 +72,11 @@ def test_the_history_says_when_who_why_and_what_moved(stores: tuple[Store, Store
     assert (entries[0].moved, problems) == ((MOVED,), [])
 
 
-def test_accepting_again_copies_nothing_and_adds_a_line(stores: tuple[Store, Store]) -> None:
+def test_accepting_again_copies_nothing_and_adds_no_line(stores: tuple[Store, Store]) -> None:
     accept(stores)
     assert accept(stores).runs == ()
     assert len(stores[0].runs()) == 3
-    assert len(history.read(stores[0].root / "history.jsonl")[0]) == 2
+    assert len(history.read(stores[0].root / "history.jsonl")[0]) == 1
 
 
 def test_after_a_kill_between_line_and_copies_accepting_again_copies_the_rest(
@@ -132,6 +132,8 @@ def test_a_row_a_moved_value_and_one_where_none_moved(tmp_path: Path) -> None:
     assert [row["verdict"] for row in made] == ["no change", "regression", "regression"]
     assert made[0]["note"] == "2 runs"
     assert all(set(row) <= set(history.COLUMNS) for row in made)
+    assert [row.get("reason") for row in made] == ["why", "why", "why"]
+    assert [row.get("reason") for row in history.rows([quiet, loud], once=True)] == ["why", "why", None]
 
 
 def test_who_is_the_name_that_git_has_or_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,35 @@ def test_a_mark_without_an_end_and_an_unknown_family_are_refused(filled: Any) ->
         summary.renewed("<!-- board: family none -->\n<!-- board: end -->", filled.board(), "x.md")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\n\n<!-- board: end -->", "x.md, line 3: '<!-- board: end -->' opens no table"),
+        ("<!-- board: front-->\n<!-- board: end -->", "x.md, line 1: "),
+        (" <!-- board: front -->\n<!-- board: end -->", "x.md, line 1: "),
+        ("<!-- board: front -->", "x.md, line 1: '<!-- board: front -->' has no"),
+        ("<!-- board: front -->\n<!-- board: end -->\n<!-- board: families -->", "x.md, line 3: "),
+        ("", "x.md has no mark of a table"),
+    ],
+)
+def test_a_mark_that_is_none_is_refused_with_its_line(filled: Any, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        summary.renewed(text, filled.board(), "x.md")
+    assert str(error.value).startswith(said)
+
+
+def test_marks_shown_as_code_are_left_alone(filled: Any) -> None:
+    shown = "<!-- board: nosuch -->"
+    asked = "<!-- board: front -->\n<!-- board: end -->"
+    board = filled.board()
+    table = summary.renewed(asked, board, "x.md")
+    for code in (f"```\n{shown}\n```", f"~~~~ html\n~~~\n{shown}\n~~~~~", f"````\n```\n{shown}\n````"):
+        assert summary.renewed(f"{code}\n{asked}", board, "x.md") == f"{code}\n{table}"
+    assert summary.renewed(f"    {shown}\n{asked}", board, "x.md") == f"    {shown}\n{table}"
+    with pytest.raises(UsageError, match="line 4"):
+        summary.renewed(f"```\n```\n\n{shown}\n{asked}", board, "x.md")
+
+
 def test_the_committed_tables_are_what_the_published_store_says() -> None:
     board = stored.board(Store(ROOT / "results"))
     files = [ROOT / "README.md", ROOT / "docs" / "results.md"]

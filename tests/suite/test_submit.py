@@ -17,7 +17,7 @@ from suite import catalog, submit
 from suite._submit_files import Claimed
 from suite._submit_scores import Known, score_errors
 from suite.api import Metric, Paper, TaskSpec
-from suite.errors import UsageError
+from suite.errors import StoreError, UsageError
 from suite.plan import plan
 from suite.records import Outcome, Run, ScoreRow
 from suite.runner import execute
@@ -129,7 +129,7 @@ def test_runs_of_a_changed_working_tree_are_counted(tmp_path: Path) -> None:
 
 
 def test_nothing_chosen_and_a_taken_folder_are_wrong_use(mine: Store, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no run of method toy-coin; profile paper"):
+    with pytest.raises(UsageError, match="no run of its own of toy-coin in profile paper;"):
         submit.pack(mine, tmp_path / "b", methods=["toy-coin"], profiles=["paper"])
     with pytest.raises(UsageError, match="is there already"):
         submit.pack(mine, mine.root, methods=["toy-coin"])
@@ -137,8 +137,27 @@ def test_nothing_chosen_and_a_taken_folder_are_wrong_use(mine: Store, tmp_path: 
 
 def test_what_was_claimed_to_us_is_not_packed_again(tmp_path: Path) -> None:
     claim(tmp_path / "mine")
-    with pytest.raises(UsageError, match="no run of method toy-coin"):
+    with pytest.raises(UsageError, match="no run of its own of toy-coin;"):
         submit.pack(Store(tmp_path / "mine"), tmp_path / "b", methods=["toy-coin"])
+
+
+@pytest.mark.parametrize("kind", ["runs", "scores", "samples"])
+def test_a_store_with_damaged_files_is_not_packed(mine: Store, tmp_path: Path, kind: str) -> None:
+    (run,) = mine.runs({"method": ["toy-coin"], "seed": [1]}).column("run").to_pylist()
+    path = mine.root / kind / "task=toy" / f"{run}.parquet"
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(StoreError, match=rf"1 damaged file in .*{run}.*`suite store check`"):
+        submit.pack(Store(mine.root), tmp_path / "b", methods=["toy-coin"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine"], "nothing is left behind"
+
+
+def test_damaged_files_of_another_task_are_not_in_the_way(mine: Store, tmp_path: Path) -> None:
+    other = mine.root / "runs" / "task=other"
+    other.mkdir()
+    (other / "0123456789abcdef-9.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StoreError, match="--task leaves other tasks out"):
+        submit.pack(Store(mine.root), tmp_path / "b", methods=["toy-coin"])
+    assert submit.pack(Store(mine.root), tmp_path / "b", methods=["toy-coin"], tasks=["toy"]).runs == 3
 
 
 def test_a_bundle_larger_than_a_check_reads_is_not_made(
@@ -659,12 +678,13 @@ def test_nothing_in_the_bundle_is_imported_and_nothing_is_run_beside_foreign_fil
 def test_accepted_rows_stay_claimed_and_are_added_once(mine: Store, tmp_path: Path) -> None:
     submit.pack(mine, tmp_path / "b", methods=["toy-coin"])
     results = Store(tmp_path / "results")
-    assert submit.accept(tmp_path / "b", results) == 3
-    assert submit.accept(tmp_path / "b", results) == 0
+    assert submit.accept(tmp_path / "b", results) == (3, 0)
+    claim(tmp_path / "b", "toy-bad")
+    assert submit.accept(tmp_path / "b", results) == (1, 3)
     ids = results.runs().column("run").to_pylist()
     assert set(results.runs().column("origin").to_pylist()) == {"claimed"}
     assert results.scores().equals(Store(tmp_path / "b").scores())
-    assert results.samples(ids).equals(mine.samples(ids)) and results.check() == []
+    assert results.samples(ids).equals(Store(tmp_path / "b").samples(ids)) and results.check() == []
 
 
 def test_an_unsound_bundle_is_not_accepted(tmp_path: Path) -> None:

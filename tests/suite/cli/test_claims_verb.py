@@ -8,6 +8,8 @@ by 0.3 with variances 0.02 / 2 and 0.01 / 3, standard error 0.1154701, 1.68 degr
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -140,6 +142,23 @@ def _spaced(line: str) -> list[str]:
     return line.replace("MARKS", "").replace("3 runs by older code", "").split()
 
 
+def test_explain_as_a_table_keeps_the_statement_and_the_verdict(claims) -> None:
+    first, second = csv.DictReader(io.StringIO(claims("--explain", "slow-wins", "--format", "csv").stdout))
+    assert {(row["id"], row["statement"], row["verdict"]) for row in (first, second)} == {
+        ("slow-wins", "Slow wins.", "not run")
+    }
+    assert (first["verdict here"], second["verdict here"]) == ("undecided", "not run")
+    (check,) = csv.DictReader(io.StringIO(claims("--explain", "adds-up", "--format", "csv").stdout))
+    assert check == {
+        "id": "adds-up",
+        "statement": "It adds up.",
+        "verdict": "supported",
+        "summary": "1 + 1 = 2",
+    }
+    shown = claims("--explain", "good-wins", "--format", "markdown").stdout.splitlines()
+    assert shown[2].startswith("| good-wins | Good wins. | supported |")
+
+
 def test_explain_says_what_to_run(claims) -> None:
     told = claims("--explain", "slow-wins").stdout
     assert "why: toy-oom on toy: not run" in told
@@ -181,6 +200,10 @@ def test_a_wrong_name_is_one_line_and_exit_code_2(claims, words: tuple[str, ...]
 def test_without_results_nothing_is_judged(suite, tmp_path: Path) -> None:
     answer = suite("claims", "--results", tmp_path / "nowhere")
     assert answer.exit_code == 3 and answer.stderr.startswith("error: no results in")
+    for words in ((), ("--explain", "good-wins")):
+        answer = suite("claims", "--results", tmp_path, *words)
+        assert (answer.exit_code, answer.stdout) == (3, "")
+        assert answer.stderr.startswith(f"error: no run in {tmp_path}; ") and answer.stderr.count("\n") == 1
 
 
 def test_long_titles_are_cut_for_the_eye() -> None:

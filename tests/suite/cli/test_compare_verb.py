@@ -72,6 +72,14 @@ def test_another_metric_can_be_compared(suite, results: Path) -> None:
     )
     (row,) = json.loads(suite(*words).stdout)
     assert row["difference"] == pytest.approx(-3.5, abs=1e-12)
+    # Which examples were right says nothing of another metric.
+    about = ("a_wins", "b_wins", "ties", "examples", "examples_low", "examples_high", "examples_p")
+    assert [row[name] for name in about] == [None] * 7
+
+
+def test_the_primary_metric_by_name_is_as_without_a_name(suite, results: Path) -> None:
+    answer = suite("compare", "toy-slow", "toy-coin", "--metric", "accuracy", "--results", results)
+    assert answer.stdout == TEXT
 
 
 def test_examples_are_left_empty_where_none_were_logged(suite, results: Path) -> None:
@@ -91,6 +99,12 @@ def test_examples_are_left_empty_where_none_were_logged(suite, results: Path) ->
         (("toy-raise", "toy-coin"), 3, "toy-raise has none"),
         (("toy-slow", "toy-coin", "--profile", "paper"), 3, "in profile paper"),
         (("toy-slow", "toy-coin", "--task", "toi"), 2, "did you mean 'toy'?"),
+        (
+            ("toy-slow", "toy-coin", "--metric", "erors"),
+            2,
+            "metric 'erors' not found; did you mean 'errors'?",
+        ),
+        (("toy-slow", "toy-coin", "--profile", "bogus"), 2, "'bogus' is not one of"),
     ],
 )
 def test_what_cannot_be_compared_is_one_clear_line(suite, results: Path, words, code: int, said: str) -> None:

@@ -76,7 +76,9 @@ def test_wrong_use_is_exit_code_2(tmp_path: Path) -> None:
     there = stored(tmp_path / "there", {"toy-coin": [0.5]})
     assert run_gate("--baseline", tmp_path / "no", "--candidate", there)[0] == 2
     assert run_gate("--baseline", there)[0] == 2
-    assert run_gate("--baseline", there, "--candidate", there, "--tolerance", "-1")[0] == 2
+    for tolerance in ("-1", "nan", "inf"):
+        code, said = run_gate("--baseline", there, "--candidate", there, "--tolerance", tolerance)
+        assert code == 2 and said.startswith("error: Invalid value for '--tolerance': "), said
 
 
 def test_a_report_that_cannot_be_written_is_exit_code_2(tmp_path: Path) -> None:
@@ -148,6 +150,30 @@ def test_an_incomplete_candidate_is_accepted_only_on_request(tmp_path: Path) -> 
     assert "not accepted" in refused.stderr and not (before / "history.jsonl").exists()
     assert gated(*folders, *ACCEPT, "--allow-incomplete").exit_code == 0
     assert gated(*folders).exit_code == 3, "what was missing is still missing"
+    once = (before / "history.jsonl").read_bytes()
+    again = gated(*folders, *ACCEPT, "--allow-incomplete")
+    assert again.exit_code == 3
+    assert again.stderr.splitlines()[-1].startswith(f"error: nothing was accepted: {after} has no new run")
+    assert (before / "history.jsonl").read_bytes() == once
+
+
+def test_accepting_where_nothing_is_new_writes_no_history(tmp_path: Path) -> None:
+    there = stored(tmp_path / "there", {"toy-coin": [0.5]})
+    folders = ("--baseline", there, "--candidate", there)
+    same = gated(*folders, *ACCEPT)
+    assert same.exit_code == 0 and "nothing was accepted" in same.stderr
+    nothing = gated(*folders, *ACCEPT, "--allow-incomplete", "--profile", "small")
+    assert nothing.exit_code == 3 and "nothing was accepted" in nothing.stderr
+    assert not (there / "history.jsonl").exists()
+
+
+def test_the_history_says_a_reason_once_to_the_eye_and_always_to_machines(tmp_path: Path) -> None:
+    before = stored(tmp_path / "before", {"toy-coin": [0.5, 0.75]})
+    after = stored(tmp_path / "after", {"toy-coin": [0.25, 0.5]}, started=2.0)
+    assert gated("--baseline", before, "--candidate", after, *ACCEPT).exit_code == 0
+    said = {f: gated("--history", "--baseline", before, "--format", f).stdout for f in ("text", "json")}
+    assert (said["text"].count("regression"), said["text"].count("a sharper parser")) == (2, 1)
+    assert (said["json"].count("regression"), said["json"].count("a sharper parser")) == (2, 2)
 
 
 @pytest.mark.parametrize("words", [("--accept",), ("--accept", "--reason", "  "), ("--reason", "why")])

@@ -55,6 +55,52 @@ def test_pages_are_served_to_this_machine_only(tmp_path: Path) -> None:
     assert body == (tmp_path / "site" / "index.html").read_bytes()
 
 
+def test_ctrl_c_ends_the_server_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from http.server import ThreadingHTTPServer
+
+    from suite.cli import main
+
+    def interrupted(_: ThreadingHTTPServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", interrupted)
+    (tmp_path / "index.html").write_text("")
+    words = ["leaderboard", "open", "--out", str(tmp_path), "--port", "0", "--no-browser"]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1:] == ["stopped"]
+
+
+@pytest.mark.parametrize("verb", ["build", "tables"])
+def test_a_folder_without_any_run_is_exit_code_3(suite, tmp_path: Path, verb: str) -> None:
+    out = ["--out", tmp_path / "site"] if verb == "build" else []
+    answer = suite("leaderboard", verb, "--results", tmp_path, *out)
+    assert (answer.exit_code, answer.stdout) == (3, "")
+    assert answer.stderr.startswith(f"error: no run in {tmp_path}; ") and answer.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# Title\n<!-- board: nosuch -->\n", "{}, line 2: '<!-- board: nosuch -->' opens no table"),
+        ("no table\n", "{} has no mark of a table"),
+        ("```\n<!-- board: front -->\n```\n", "{} has no mark of a table"),
+        ("<!-- board: family none -->\n<!-- board: end -->\n", "{}, line 1: family 'none' has no results"),
+    ],
+)
+def test_a_file_that_asks_for_no_table_is_wrong_use(
+    suite, results: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "x.md"
+    path.write_text(text)
+    for check in ([], ["--check"]):
+        answer = suite("leaderboard", "tables", path, *check, "--results", results)
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert answer.stderr.startswith("error: " + said.format(path)) and answer.stderr.count("\n") == 1
+    assert path.read_text() == text
+
+
 def test_open_without_pages_is_wrong_use(tmp_path: Path) -> None:
     from suite.cli import main
 

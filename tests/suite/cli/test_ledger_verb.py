@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from suite.cli.ledger import Rounded
+
 
 def rows(suite, results: Path, *words: str) -> dict[str, dict]:
     answer = suite("ledger", "--results", results, "--format", "json", *words)
@@ -42,7 +44,39 @@ def test_at_equal_budget_the_others_say_why_they_have_no_rank(suite, results: Pa
 
 def test_only_the_task_and_method_asked_for(suite, results: Path) -> None:
     assert set(rows(suite, results, "--method", "toy-coin")) == {"toy-coin"}
-    assert rows(suite, results, "--task", "scan-jump") == {}
+    assert set(rows(suite, results, "--task", "toy")) == {"toy-good", "toy-slow", "toy-coin", "toy-raise"}
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("--profile", "paper"), "profile paper"),
+        (("--task", "scan-jump", "--format", "json"), "profile small, task scan-jump"),
+        (("--method", "lstm", "--method", "toy-oom"), "profile small, method lstm or toy-oom"),
+    ],
+)
+def test_nothing_to_show_is_one_line_and_exit_code_3(suite, results: Path, words, what: str) -> None:
+    answer = suite("ledger", "--results", results, *words)
+    assert (answer.exit_code, answer.stdout) == (3, "")
+    assert answer.stderr.startswith(f"error: no results of {what} in ") and answer.stderr.count("\n") == 1
+
+
+def test_a_folder_without_any_run_is_exit_code_3(suite, tmp_path: Path) -> None:
+    answer = suite("ledger", "--results", tmp_path)
+    assert answer.exit_code == 3 and answer.stderr.startswith(f"error: no run in {tmp_path}; ")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(2.5, "2.5"), (0.123456, "0.1235"), (123.456, "123.5"), (123456.0, "123,500"), (0.0, "0")],
+)
+def test_a_measured_number_shows_with_four_digits(value: float, shown: str) -> None:
+    assert str(Rounded(value)) == shown
+
+
+def test_the_text_rounds_and_json_does_not(suite, results: Path) -> None:
+    assert "2.5000" not in suite("ledger", "--results", results, "--method", "toy-slow").stdout
+    assert rows(suite, results)["toy-slow"]["seconds"] == 2.5
 
 
 @pytest.mark.parametrize(
@@ -51,7 +85,8 @@ def test_only_the_task_and_method_asked_for(suite, results: Path) -> None:
         (("--max", "parameter=3"), "error: limit 'parameter' not found; did you mean 'parameters'?"),
         (("--max", "seconds=soon"), "error: --max seconds=soon: write NAME=NUMBER"),
         (("--max", "seconds"), "error: --max seconds: write NAME=NUMBER"),
-        (("--max", "seconds=nan"), "error: limit seconds=nan: a limit is a number"),
+        (("--max", "seconds=nan"), "error: limit seconds=nan: a limit is a number from 0 on"),
+        (("--max", "seconds=-1", "--task", "toy"), "error: limit seconds=-1: a limit is a number from 0 on"),
         (("--task", "ty"), "error: task 'ty' not found; did you mean 'toy'?"),
     ],
 )

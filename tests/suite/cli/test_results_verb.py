@@ -1,8 +1,13 @@
-"""`suite results`, by hand: t(0.975, 2) = 4.302653 and t(0.975, 1) = 12.706205."""
+"""`suite results`, by hand: t(0.975, 2) = 4.302653 and t(0.975, 1) = 12.706205.
+
+toy-slow has 0.7 and 0.9: 0.8 -+ 12.706205 * 0.141421 / sqrt(2) = 0.8 -+ 1.270621, cut to 0 and 1. toy-coin
+has 0.4, 0.5 and 0.6: 0.5 -+ 4.302653 * 0.1 / sqrt(3) = 0.5 -+ 0.248414.
+"""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from math import sqrt
@@ -10,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from suite.store import Store
+
 TEXT = """\
 task  method     profile  metric    slice     mean      low     high  seeds   n  failed  skipped  rank
 toy   toy-good   small    accuracy  all    100.0 %  100.0 %  100.0 %      3  10       0        0
-toy   toy-slow   small    accuracy  all     80.0 %  -47.1 %  207.1 %      2  10       0        0  1-2
+toy   toy-slow   small    accuracy  all     80.0 %    0.0 %  100.0 %      2  10       0        0  1-2
 toy   toy-coin   small    accuracy  all     50.0 %   25.2 %   74.8 %      3  10       0        0  1-2
 toy   toy-raise  small    accuracy  all                                   0           1        0
 """
@@ -79,6 +86,52 @@ def test_another_metric_is_sorted_and_shown_in_its_own_unit(suite, results: Path
     assert shown.splitlines()[1].split()[5] == "5.0000"
 
 
+def listed(suite, results: Path, *words: str) -> list[dict]:
+    return json.loads(suite("results", "--results", results, "--format", "json", *words).stdout)
+
+
+def test_a_rank_is_among_all_methods_whichever_are_shown(suite, results: Path, make_outcome) -> None:
+    # 0.1 in every seed is below toy-coin by 0.4 -+ 0.2484; toy-slow, 0.8 -+ 1.2706, is told from neither.
+    for seed in range(3):
+        Store(results).append(make_outcome("toy-nan", seed, 0.1))
+    everyone = {row["method"]: row["rank"] for row in listed(suite, results)}
+    ranks = {"toy-coin": "1-2", "toy-slow": "1-3", "toy-nan": "2-3"}
+    assert everyone == ranks | {"toy-good": None, "toy-raise": None}
+    for method, rank in everyone.items():
+        for words in (("--task", "toy"), ("--profile", "small"), ()):
+            assert [r["rank"] for r in listed(suite, results, "--method", method, *words)] == [rank]
+    both = listed(suite, results, "--method", "toy-nan", "--method", "toy-coin")
+    assert {row["method"]: row["rank"] for row in both} == {m: everyone[m] for m in ("toy-nan", "toy-coin")}
+
+
+def test_among_some_of_the_runs_nobody_has_a_rank(suite, results: Path) -> None:
+    words = ("--where", "seed=0", "--where", "seed=1")
+    rows = {row["method"]: row for row in listed(suite, results, *words)}
+    assert (rows["toy-coin"]["seeds"], rows["toy-coin"]["mean"]) == (2, pytest.approx(0.45))
+    assert {row["rank"] for row in rows.values()} == {None}
+
+
+def test_runs_say_their_origin_where_one_is_claimed(suite, results: Path, make_outcome) -> None:
+    words = ("results", "--results", results, "--runs", "--method", "toy-coin")
+    assert "origin" not in suite(*words).stdout.splitlines()[0].split()
+    made = make_outcome("toy-coin", 7, 0.5)
+    Store(results).append(dataclasses.replace(made, run=dataclasses.replace(made.run, origin="claimed")))
+    head, *lines = suite(*words).stdout.splitlines()
+    assert head.split()[-2:] == ["origin", "run"]
+    assert [line.split()[-2] for line in lines] == ["project"] * 3 + ["claimed"]
+
+
+@pytest.mark.parametrize("how", [(), ("--raw",), ("--runs",), ("--format", "json")])
+def test_a_folder_without_any_run_is_exit_code_3(suite, tmp_path: Path, how: tuple[str, ...]) -> None:
+    answer = suite("results", "--results", tmp_path, *how)
+    assert (answer.exit_code, answer.stdout) == (3, "")
+    assert answer.stderr.startswith(f"error: no run in {tmp_path}; ") and answer.stderr.count("\n") == 1
+
+
+def test_a_filter_that_no_run_passes_is_no_error(suite, results: Path) -> None:
+    assert suite("results", "--results", results, "--profile", "paper").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -89,6 +142,7 @@ def test_another_metric_is_sorted_and_shown_in_its_own_unit(suite, results: Path
         (("--method", "toy-god"), 2, "did you mean 'toy-good'?"),
         (("--metric", "erors"), 2, "did you mean 'errors'?"),
         (("--raw", "--runs"), 2, "exclude each other"),
+        (("--profile", "bogus"), 2, "'bogus' is not one of"),
         (("--results", "nowhere"), 3, "no results in nowhere"),
     ],
 )

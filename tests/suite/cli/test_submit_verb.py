@@ -45,6 +45,9 @@ def test_pack_check_and_accept(suite, mine: Path, tmp_path: Path) -> None:
     taken = suite("submit", "accept", bundle, "--results", board)
     assert (taken.exit_code, taken.stdout) == (0, f"{board}: 2 claimed runs added\n")
     assert set(Store(board).runs().column("origin").to_pylist()) == {"claimed"}
+    again = suite("submit", "accept", bundle, "--results", board)
+    said = f"{board}: 0 claimed runs added; 2 runs of the bundle there already\n"
+    assert (again.exit_code, again.stdout) == (0, said)
 
 
 def test_a_row_that_differs_is_exit_code_1_and_says_where(suite, tmp_path: Path) -> None:
@@ -107,8 +110,16 @@ def test_csv_has_a_row_a_cell(suite, tmp_path: Path) -> None:
         (("pack", "--method", "toy-coin"), "error: Missing option '--out'."),
         (("pack", "--method", "toy-con", "--out", "b"), "error: method 'toy-con' not found; did you mean"),
         (("pack", "--method", "toy-raise", "--out", "b"), "error: 1 of 1 cells did not end well"),
-        (("pack", "--method", "toy-bad", "--out", "b"), "error: no run of method toy-bad; profile small in"),
+        (
+            ("pack", "--method", "toy-bad", "--out", "b"),
+            "error: mine has no run of its own of toy-bad in profile small; ",
+        ),
         (("pack", "--method", "toy-coin", "--out", "mine"), "error: mine is there already; give --out"),
+        (("pack", "--method", "toy-coin", "--out", "file/b"), "error: bundle file/b cannot be written: "),
+        (("check", "b", "--tolerance", "nan"), "error: Invalid value for '--tolerance': nan is no finite"),
+        (("check", "b", "--tolerance", "inf"), "error: Invalid value for '--tolerance': inf is no finite"),
+        (("check", "b", "--tolerance", "-1"), "error: Invalid value for '--tolerance': -1.0 is not in"),
+        (("check", "b", "--device", "nosuch"), "error: device 'nosuch' cannot be used on this machine: "),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
@@ -116,6 +127,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(mine.parent)
     monkeypatch.setenv("SUITE_RESULTS", "mine")
+    (mine.parent / "file").write_text("")
     answer = suite("submit", *words)
     assert answer.exit_code == 2 and answer.stdout == ""
     assert answer.stderr.startswith(line) and answer.stderr.count("\n") == 1
