@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from suite.cli.output import json_option, quiet_option, results_option, table, to_json
+from suite.cli.refuse import Finite
 from suite.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _Options:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=Finite(),
     default=1e-6,
     show_default=True,
     help="Largest difference that still agrees.",

@@ -149,3 +149,9 @@ def test_scores_are_compared_one_by_one_and_clocks_are_not() -> None:
         "seconds": "not compared",
         "f1": "new",
     }
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1"])
+def test_a_tolerance_that_everything_passes_is_refused(suite, results: Path, text: str) -> None:
+    answer = suite("verify", "x", "--tolerance", text, "--results", results)
+    assert answer.exit_code == 2 and "tolerance" in answer.stderr
