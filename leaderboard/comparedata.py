@@ -61,7 +61,7 @@ def _profile(p: int, compared: Compared) -> Data:
         "metric": table.primary,
         "unit": compared.unit,
         "higher": table.higher,
-        "slices": (slices := table.slices),
+        "slices": (slices := sorted(table.slices, key=figures.natural)),
         "seeds": (seeds := sorted({seed for side in compared.sides for seed in side.entry.per_seed()})),
         "others": [[name, _unit(table, name)] for name in others],
         "sides": [

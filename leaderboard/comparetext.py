@@ -36,7 +36,8 @@ def signed(value: float | None, unit: str) -> str:
     if value is None:
         return figures.MISSING
     text = figures.number(abs(value), unit)
-    return text if not text.strip("0.,") else ("+" if value > 0 else "\u2212") + text
+    # A time too small to show has no sign worth showing.
+    return text if not text.strip("0.,") or text.startswith("<") else ("+" if value > 0 else "\u2212") + text
 
 
 def ends(pair: Pair, unit: str) -> str:

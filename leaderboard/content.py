@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from leaderboard import figures
 from leaderboard.board import Board, Entry, Table
-from suite.api import MethodSpec, Paper
+from suite import catalog
+from suite.api import MethodSpec, Paper, TaskSpec
 from suite.papers import slug
 from suite.stats import Interval
 
@@ -68,6 +69,11 @@ class Content:
     @cached_property
     def by_task(self) -> dict[str, list[Table]]:
         return _grouped((table.task, table) for table in self.board.tables)
+
+    def spec(self, task: str) -> TaskSpec | None:
+        """What is known of a task, from the board or, where it has no run yet, from the catalogue."""
+        known = next((table.spec for table in self.by_task.get(task, ()) if table.spec), None)
+        return known or catalog.tasks().get(task)
 
     @cached_property
     def by_family(self) -> dict[str, list[Table]]:

@@ -42,9 +42,11 @@ def between(interval: Interval, unit: str) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A time as people say it: 0.42 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    """A time as people say it: < 1 ms, 0.42 s, 12 s, 3 min 5 s, 2 h 10 min."""
     if value is None or not math.isfinite(value):
         return MISSING
+    if 0 < abs(value) < 0.001:
+        return "< 1 ms"
     if value < 10:
         return f"{value:.2g} s" if value < 1 else f"{value:.1f} s"
     whole = round(value)
@@ -70,6 +72,11 @@ def compact(value: float | None) -> str:
         if abs(value) >= size * 0.9995:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key that sorts names as people count: len=9-16 before len=17-24."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def unit_name(unit: str) -> str:

@@ -15,6 +15,16 @@ from leaderboard.ledger import pareto
 WIDTH, HEIGHT = 640.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 20.0, 16.0, 46.0
 LABEL_WIDTH, LABEL_HEIGHT = 7.0, 15.0
+# Where a name may stand from its point, the best place first: right and down in pixels, and its anchor.
+NEAR = ((8.0, 4.0, "start"), (-8.0, 4.0, "end"), (0.0, -10.0, "middle"), (0.0, 20.0, "middle"))
+FAR = tuple(
+    (side * dx, dy, "start" if side > 0 else "end")
+    for dy in (-22.0, 28.0, 44.0, -38.0, 60.0, 76.0)
+    for dx in (20.0, 36.0)
+    for side in (1, -1)
+)
+FEW = 30
+Box = tuple[float, float, float, float]
 
 
 class Point(NamedTuple):
@@ -29,13 +39,14 @@ class Point(NamedTuple):
 def plot(points: Sequence[Point], higher: bool, unit: str, cost: str, label: str) -> Markup:
     """Score against cost on a logarithmic axis, the undominated methods joined by a step line.
 
-    cost: what the axis says it is. Points without a positive cost are left out by the caller.
+    cost: what the axis says it is. Points without a positive cost are left out by the caller. The axis fits
+    the competitors: a floor or ceiling that costs far less or more stands at its edge.
     """
+    rivals = [p for p in points if p.kind == "method"]
     low, high = _range([p.score for p in points], unit)
-    cheap, dear = _decades([p.cost for p in points])
+    cheap, dear = _decades([p.cost for p in rivals or points])
     place = _Frame(low, high, math.log10(cheap), math.log10(dear))
     parts = [*_score_axis(place, unit), *_cost_axis(place, cost)]
-    rivals = [p for p in points if p.kind == "method"]
     chosen = pareto([(p.score, p.cost) for p in rivals], higher)
     best = sorted((rivals[i] for i in chosen), key=lambda p: p.cost)
     if best:
@@ -48,7 +59,7 @@ def plot(points: Sequence[Point], higher: bool, unit: str, cost: str, label: str
         shown = figures.number(p.score, unit)
         parts.append(
             f'<circle class="point {kind}" cx="{place.x(p.cost):.1f}" cy="{place.y(p.score):.1f}" r="5">'
-            f"<title>{escape(shortened(p.label))}: {escape(shown)}</title></circle>"
+            f"<title>{escape(shortened(p.label))}: {escape(shown)}{_beyond(p, place)}</title></circle>"
         )
     parts += _labels(points, on_front, place)
     return drawn(parts, label, WIDTH, HEIGHT, "plot")
@@ -61,12 +72,19 @@ class _Frame(NamedTuple):
     dear: float
 
     def x(self, cost: float) -> float:
-        share = (math.log10(cost) - self.cheap) / (self.dear - self.cheap)
+        share = (min(max(math.log10(cost), self.cheap), self.dear) - self.cheap) / (self.dear - self.cheap)
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, score: float) -> float:
         share = (min(max(score, self.low), self.high) - self.low) / (self.high - self.low)
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+
+def _beyond(p: Point, place: _Frame) -> str:
+    """What a reader must know of a point that stands at the edge."""
+    if math.log10(p.cost) < place.cheap:
+        return ", costs less than the axis shows"
+    return ", costs more than the axis shows" if math.log10(p.cost) > place.dear else ""
 
 
 def _range(scores: Sequence[float], unit: str) -> tuple[float, float]:
@@ -77,8 +95,12 @@ def _range(scores: Sequence[float], unit: str) -> tuple[float, float]:
 
 
 def _decades(costs: Sequence[float]) -> tuple[float, float]:
-    """The ends of the cost axis: a quarter of a decade beyond the cheapest and the dearest."""
-    return min(costs) / 1.78, max(costs) * 1.78
+    """The ends of the cost axis: beyond the cheapest and the dearest by a tenth of the decades between.
+
+    By a fifth of a decade at least, so that one of 1, 2 and 5 times a power of ten lies between the ends.
+    """
+    beyond = 10 ** max(0.1 * (math.log10(max(costs)) - math.log10(min(costs))), 0.2)
+    return min(costs) / beyond, max(costs) * beyond
 
 
 def _score_axis(place: _Frame, unit: str) -> list[str]:
@@ -116,31 +138,47 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _labels(points: Sequence[Point], wanted: set[str], place: _Frame) -> list[str]:
-    """Names beside the points: those of the front first, others only where they cover nothing."""
-    taken: list[tuple[float, float, float, float]] = [
+    """Names beside the points: those of the front first, others only where they cover nothing.
+
+    A name of the front, or of few points, that finds no room beside its point stands further off, with a
+    line to it.
+    """
+    taken: list[Box] = [
         (place.x(p.cost) - 5, place.y(p.score) - 5, place.x(p.cost) + 5, place.y(p.score) + 5) for p in points
     ]
+    spots = [(place.x(p.cost), place.y(p.score)) for p in points]
     parts = []
     for p in sorted(points, key=lambda p: (p.label not in wanted, p.cost, p.label)):
         name = shortened(p.label, 20)
         width = LABEL_WIDTH * len(name)
         x, y = place.x(p.cost), place.y(p.score)
-        for left, low, anchor in (
-            (x + 8, y + 4, "start"), (x - 8 - width, y + 4, "end"),
-            (x - width / 2, y - 10, "middle"), (x - width / 2, y + 20, "middle"),
-        ):  # fmt: skip
-            box = (left, low - LABEL_HEIGHT + 4, left + width, low + 4)
+        for dx, dy, anchor in NEAR + FAR * (p.label in wanted or len(points) <= FEW):
+            left = x + dx - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+            box = (left, y + dy - LABEL_HEIGHT + 4, left + width, y + dy + 4)
             inside = box[0] >= LEFT and box[2] <= WIDTH and box[1] >= 0 and box[3] <= HEIGHT - BOTTOM + 4
-            if inside and not any(_cross(box, other) for other in taken):
-                taken.append(box)
-                at = {"start": x + 8, "end": x - 8, "middle": x}[anchor]
-                parts.append(
-                    f'<text class="name" x="{at:.1f}" y="{low:.1f}" text-anchor="{anchor}">'
-                    f"{escape(name)}</text>"
-                )
-                break
+            near = (dx, dy, anchor) in NEAR
+            if not inside or any(_cross(box, other) for other in taken):
+                continue
+            if near and _gap(box, (x, y)) > min(_gap(box, spot) for spot in spots):
+                # It would read as the name of another point.
+                continue
+            taken.append(box)
+            if not near:
+                end = f"{x + dx * 0.85:.1f} {y + dy - (4 if dy > 0 else 0):.1f}"
+                parts.append(f'<path class="pointer" d="M{x:.1f} {y:.1f}L{end}"/>')
+            parts.append(
+                f'<text class="name" x="{x + dx:.1f}" y="{y + dy:.1f}" text-anchor="{anchor}">'
+                f"{escape(name)}</text>"
+            )
+            break
     return parts
 
 
-def _cross(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _gap(box: Box, spot: tuple[float, float]) -> float:
+    """How far a point is from a box, in pixels; 0 inside."""
+    x, y = spot
+    return math.hypot(max(box[0] - x, 0, x - box[2]), max(box[1] - y, 0, y - box[3]))
+
+
+def _cross(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -100,7 +100,8 @@ def _scores(table: Table, entry: Entry, seed: int) -> list[View]:
     for metric in order:
         known = table.spec.metric(metric) if table.spec else None
         unit = known.unit if known else ""
-        parts = sorted((part for name, part in entry.values if name == metric), key=lambda p: (p != "all", p))
+        parts = [part for name, part in entry.values if name == metric]
+        parts.sort(key=lambda part: (part != "all", figures.natural(part)))
         for part in parts:
             value = entry.per_seed(metric, part).get(seed)
             if value is not None:

@@ -139,7 +139,7 @@ class DataTable {
     const value = Object.fromEntries(this.fields().map((f) => [f.name, f.type === "checkbox" ? f.checked : f.value]));
     const words = (value.q || "").toLowerCase().split(/\s+/).filter(Boolean);
     const most = value.cost && value.max ? amount(value.max) : null;
-    const same = ["role", "verdict", "family"].filter((name) => value[name]);
+    const same = ["role", "verdict", "family", "source"].filter((name) => value[name]);
     let shown = 0;
     const fresh = [];
     for (const item of this.rows) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from leaderboard import charts, figures
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 UP = ""
 VERDICTS = ("supported", "contradicted", "undecided", "not run")
+ASKED = "not in the paper"
 TONES = {"supported": "good", "contradicted": "bad", "undecided": "warn", "not run": ""}
 
 
@@ -28,6 +30,7 @@ def view(content: Content) -> View:
         "claims": [line(j, UP) for j in content.judged],
         "counts": [(word, TONES[word], counts[word]) for word in VERDICTS],
         "families": sorted({j.family for j in content.judged}),
+        "asked": sum(_asked(j.claim) for j in content.judged),
     }
 
 
@@ -36,6 +39,11 @@ def methods_of(claim: AnyClaim) -> tuple[str, ...]:
     if hasattr(claim, "better"):
         return (claim.better, *claim.worse)
     return (claim.method,) if hasattr(claim, "method") else ()
+
+
+def _asked(claim: AnyClaim) -> bool:
+    """Whether the project asks it of its own accord: the claim's place says that the paper does not."""
+    return claim.where.startswith(ASKED)
 
 
 def line(judged: Judged, up: str) -> View:
@@ -48,10 +56,11 @@ def line(judged: Judged, up: str) -> View:
         "paper": {"title": claim.paper.title, "year": claim.paper.year, "page": page},
         "family": judged.family,
         "where": claim.where,
+        "asked": _asked(claim),
         "statement": claim.statement,
         "verdict": judged.verdict,
         "tone": TONES[judged.verdict],
-        "summary": sentence(judged.summary),
+        "summary": sentence(judged.summary, _names(judged)),
         "chart": _chart(deciding) if deciding else "",
         "difference": _difference(deciding) if deciding else "",
         "needs": max((p.seeds_needed or 0 for p in judged.pairs if p.verdict == "undecided"), default=0),
@@ -59,33 +68,39 @@ def line(judged: Judged, up: str) -> View:
     }
 
 
-def sentence(text: str) -> str:
-    """A line of text with a capital and a full stop."""
+def _names(judged: Judged) -> set[str]:
+    """The names of methods and tasks in a claim's summary, which keep their first letter."""
+    return {*methods_of(judged.claim), *getattr(judged.claim, "tasks", ())}
+
+
+def sentence(text: str, names: Collection[str] = ()) -> str:
+    """A line of text with a full stop, and with a capital unless a name begins it."""
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    first = text if text.split(maxsplit=1)[0].strip(",:;") in names else text[0].upper() + text[1:]
+    return first + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def whole(judged: Judged, up: str) -> View:
+def whole(content: Content, judged: Judged, up: str) -> View:
     """A claim with everything it rests on."""
     claim = judged.claim
     return line(judged, up) | {
         "anchor": figures.slug(claim.id),
         "note": claim.note,
         "found": sentence(judged.found),
-        "pairs": [_pair(pair, up) for pair in judged.pairs],
+        "pairs": [_pair(content, pair, up) for pair in judged.pairs],
         "audits": [note for note in judged.audits if note.about == claim.id],
         "commands": judged.commands,
     }
 
 
-def _pair(pair: Pair, up: str) -> View:
+def _pair(content: Content, pair: Pair, up: str) -> View:
     return {
         "task": pair.task,
-        "task_page": up + names.task_page(pair.task),
+        "task_page": up + names.task_page(pair.task) if pair.task in content.by_task else "",
         "profile": pair.profile,
-        "a": _side(pair, 0, up),
-        "b": _side(pair, 1, up),
+        "a": _side(content, pair, 0, up),
+        "b": _side(content, pair, 1, up),
         "target": figures.number(pair.target, pair.unit),
         "difference": _difference(pair),
         "chart": _chart(pair),
@@ -98,13 +113,13 @@ def _pair(pair: Pair, up: str) -> View:
     }
 
 
-def _side(pair: Pair, which: int, up: str) -> View | None:
+def _side(content: Content, pair: Pair, which: int, up: str) -> View | None:
     side = (pair.a, pair.b)[which]
     if side is None:
         return None
     return {
         "method": side.method,
-        "page": up + names.method_page(side.method),
+        "page": up + names.method_page(side.method) if side.method in content.by_method else "",
         "mean": figures.number(side.mean, pair.unit),
         "seeds": len(side.values),
         "marks": [getattr(mark, "text", mark) for mark in side.marks],
@@ -133,6 +148,8 @@ def _difference(pair: Pair) -> str:
 
 def signed(value: float, unit: str) -> str:
     shown = figures.number(value, unit)
+    if shown.startswith("<"):
+        return shown
     return f"+{shown}" if value > 0 else shown.replace("-", "−")
 
 

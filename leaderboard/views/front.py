@@ -10,6 +10,8 @@ from leaderboard.board import Entry, Table
 from leaderboard.content import SMOKE, Content, View
 from leaderboard.views import names
 
+MOST_LINKS = 12
+
 
 def front(content: Content) -> View:
     """One line a task and profile, by family; smoke runs are tests and never on it."""
@@ -26,6 +28,7 @@ def front(content: Content) -> View:
             {"name": name, "page": names.task_page(name)} for name in content.by_task if name not in shown
         ],
         "index": _index(content),
+        "most": MOST_LINKS,
     }
 
 
@@ -74,6 +77,7 @@ def _leader(content: Content, table: Table, ranked: Sequence[Entry], unit: str) 
         "leader": names.named(leader, ""),
         "score": found.score,
         "ends": found.ends,
+        "alone": len(ranked) == 1,
         "seeds": len(leader.per_seed()),
         "sharing": table.not_told_apart,
         "sure": sure(leader, table.not_told_apart, len(ranked)),
@@ -88,7 +92,7 @@ def sure(leader: Entry, sharing: int, rivals: int) -> str:
     if leader.rank is None or len(leader.per_seed()) < 2:
         return "one seed: not ranked"
     if rivals == 1:
-        return "no rival was run"
+        return "no rival was run: no lead"
     if sharing:
         return f"not told apart from {sharing} other{'s' if sharing != 1 else ''}"
     return "ahead of every other"

@@ -18,7 +18,7 @@ def view(content: Content, method: str) -> View:
     found = content.by_method[method]
     shown = sorted(found, key=lambda pair: pair[0].profile == SMOKE)
     about = [j for j in content.judged if method in claims.methods_of(j.claim)]
-    family = spec.family if spec else found[0][0].family
+    family = spec.family if spec and spec.family in content.by_family else found[0][0].family
     role = spec.role if spec else found[0][1].role
     return {
         "method": method,

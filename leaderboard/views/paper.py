@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leaderboard import figures
@@ -41,6 +43,8 @@ def view(content: Content, slug: str) -> View:
     judged = content.claims_of.get(slug, [])
     books = [book for _, book in sorted(content.books.items())]
     told = [figure for book in books for figure in book.published if papers.slug(figure.paper) == slug]
+    same = _shared(told)
+    published = [_figure(content, figure, same) for figure in told]
     notes = [note for book in books for note in book.audits if papers.slug(note.paper) == slug]
     return {
         **(names.paper(paper, UP) or {}),
@@ -48,8 +52,11 @@ def view(content: Content, slug: str) -> View:
         "tasks": _tasks(content, slug, UP),
         "methods": _methods(content, slug, UP),
         "verdicts": _verdicts(judged),
-        "claims": [claims.whole(j, UP) for j in judged],
-        "published": [_figure(content, figure) for figure in told],
+        "claims": [claims.whole(content, j, UP) for j in judged],
+        "published": published,
+        "remarks": any(f["differs"] or f["setting"] or f["source"] for f in published),
+        "same": same,
+        "spread": any(figure.sd is not None for figure in told),
         "notes": [note for note in notes if not note.about],
     }
 
@@ -70,11 +77,23 @@ def _methods(content: Content, slug: str, up: str) -> list[View]:
     ]
 
 
-def _figure(content: Content, figure: Published) -> View:
+def _shared(told: Sequence[Published]) -> View:
+    """What is said of every figure and needs saying once; of why ours differ, whole sentences."""
+    if not told:
+        return {"differs": "", "setting": "", "source": ""}
+    differs = os.path.commonprefix([f"{figure.differs} " for figure in told])
+    only = {name: {getattr(figure, name) for figure in told} for name in ("setting", "source")}
+    return {
+        "differs": differs[: differs.rfind(". ") + 1],
+        **{name: found.pop() if len(found) == 1 else "" for name, found in only.items()},
+    }
+
+
+def _figure(content: Content, figure: Published, same: View) -> View:
     """A published figure with ours of each profile, and how far apart they are."""
     from leaderboard.published import beside
 
-    spec = next((t.spec for t in content.by_task.get(figure.task, []) if t.spec), None)
+    spec = content.spec(figure.task)
     metric = spec.metric(figure.metric) if spec else None
     unit = metric.unit if metric else ""
     known_task, known_method = figure.task in content.by_task, figure.method in content.by_method
@@ -89,9 +108,9 @@ def _figure(content: Content, figure: Published) -> View:
         "unit": figures.unit_name(unit),
         "where": figure.where,
         "value": f"{said} ± {figures.number(figure.sd, unit)}" if figure.sd is not None else said,
-        "setting": figure.setting,
-        "source": figure.source,
-        "differs": figure.differs,
+        "setting": "" if same["setting"] else figure.setting,
+        "source": "" if same["source"] else figure.source,
+        "differs": figure.differs.removeprefix(same["differs"]).strip(),
         "ours": [_ours(ours, figure, unit) for ours in beside(content.board, figure)],
     }
 

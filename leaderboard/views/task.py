@@ -58,7 +58,7 @@ def _table(content: Content, table: Table, place: int) -> View:
     ends = [x for e in table.entries for x in e.per_seed().values()]
     scale = charts.axis([*ends, *(x for one in found for x in one.extent)], unit)
     scored = [e for e in table.entries if e.mean() is not None]
-    parts = [(part, part) for part in table.slices]
+    parts = [(part, part) for part in sorted(table.slices, key=figures.natural)]
     return {
         "profile": table.profile,
         "key": "" if place == 0 else figures.slug(table.profile),
@@ -194,6 +194,7 @@ def _plot(table: Table, found: Sequence[Measured], unit: str, place: int) -> Vie
     return {
         "id": f"pareto-data-{place + 1}",
         "cost": COST_AXES[axis],
+        "aside": len(rivals) < len(points),
         "chart": pareto.plot(
             points,
             table.higher,
@@ -231,8 +232,19 @@ def _ledger(table: Table) -> View | None:
         }
         for row in found
     ]
-    notes = dict.fromkeys((row.budget.note, row.budget.source) for row in found if row.budget.note)
-    return {"heads": [title for _, title, _ in columns], "rows": rows, "notes": list(notes)}
+    return {"heads": [title for _, title, _ in columns], "rows": rows, "notes": _notes(found)}
+
+
+def _notes(found: Sequence[ledger.LedgerRow]) -> list[View]:
+    """What is declared in words, each text once with the methods that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for row in found:
+        if row.budget.note:
+            about.setdefault((row.budget.note, row.budget.source), []).append(row.method)
+    return [
+        {"methods": list(dict.fromkeys(methods)), "text": text, "source": source}
+        for (text, source), methods in about.items()
+    ]
 
 
 def _label(entry: Entry) -> str:

@@ -10,7 +10,7 @@ function duration(seconds) {
   return seconds < 3600 ? `${Number((seconds / 60).toPrecision(2))} min` : `${Number((seconds / 3600).toPrecision(2))} h`;
 }
 
-const TIMES = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 360000];
+const TIMES = [0.001, 0.01, 0.1, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 72000, 180000, 360000];
 const memory = (mib) => (mib < 1024 ? `${number.format(Math.round(mib))} MiB` : `${(mib / 1024).toFixed(1)} GiB`);
 const COSTS = [
   { key: "seconds", label: "time of a run, median", short: "time", tell: duration },
@@ -21,6 +21,9 @@ const COSTS = [
 const KINDS = { null: "floor", floor: "floor", ceiling: "ceiling", method: "method" };
 const CHARACTER = 7;
 const LINE = 15;
+const LONGEST = 24;
+const FEW = 30;
+const MARGIN = 52;
 const COLOURS = { ink: "--ink", soft: "--soft", line: "--line", raised: "--raised", method: "--accent", floor: "--floor", ceiling: "--ceiling" };
 
 /** The page's own colours, as its style sheet has them in light or dark at this moment. */
@@ -55,65 +58,106 @@ function told(p, cost, data) {
   return `${p.label}\n${data.metric}: ${score(p.value, data.unit)}${unit}${ends}\n${cost.short}: ${cost.tell(p[cost.key])}`;
 }
 
-/** The points whose names fit beside each other, the best first. */
-function named(points, svg, x, y, higher) {
-  const [ofX, ofY] = ["x", "y"].map((name) => svg.scale(name));
-  const placed = [];
-  return [...points]
-    .sort((a, b) => (higher ? b.value - a.value : a.value - b.value))
-    .filter((p) => {
-      const box = { x: ofX.apply(x(p)), y: ofY.apply(y(p)), half: (CHARACTER * p.label.length) / 2 };
-      const free = placed.every((q) => Math.abs(q.y - box.y) > LINE || Math.abs(q.x - box.x) > q.half + box.half);
-      if (free) placed.push(box);
-      return free;
-    });
+// Where a name may stand from its point, the best place first: right and down in pixels, and its anchor.
+const NEAR = [[0, -12, "middle"], [11, 4, "start"], [-11, 4, "end"], [0, 22, "middle"]];
+const FAR = [-24, 30, 46, -40, 62, 78].flatMap((dy) => [22, 40].flatMap((dx) => [[dx, dy, "start"], [-dx, dy, "end"]]));
+
+/** Names beside the points, the front's first; of the front, or of few points, one without room stands further off with a line. */
+function nameIn(svg, points, onFront, x, y, c) {
+  const [ofX, ofY] = [svg.scale("x"), svg.scale("y")];
+  const at = new Map(points.map((p) => [p, [ofX.apply(x(p)), ofY.apply(y(p))]]));
+  const taken = [...at.values()].map(([px, py]) => [px - 6, py - 6, px + 6, py + 6]);
+  const crosses = (a) => taken.some((b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]);
+  const gap = (box, [px, py]) => Math.hypot(Math.max(box[0] - px, 0, px - box[2]), Math.max(box[1] - py, 0, py - box[3]));
+  const width = Number(svg.getAttribute("width"));
+  const [bottom] = ofY.range;
+  const made = (tag, props, text = "") => {
+    const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(props)) shape.setAttribute(key, value);
+    shape.textContent = text;
+    return shape;
+  };
+  const names = made("g", { class: "names", "aria-hidden": "true", "pointer-events": "none" });
+  for (const [p, [px, py]] of at) {
+    const text = p.label.length > LONGEST ? `${p.label.slice(0, LONGEST - 1)}…` : p.label;
+    const long = CHARACTER * text.length;
+    for (const [dx, dy, anchor] of [...NEAR, ...(onFront.has(p) || points.length <= FEW ? FAR : [])]) {
+      const left = px + dx - { start: 0, middle: long / 2, end: long }[anchor];
+      const box = [left, py + dy - LINE + 4, left + long, py + dy + 4];
+      if (box[0] < MARGIN || box[2] > width || box[1] < 0 || box[3] > bottom + 2 || crosses(box)) continue;
+      const far = Math.abs(dy) > 22;
+      // A name nearer to another point would read as that one's.
+      if (!far && [...at.values()].some((other) => gap(box, other) < gap(box, [px, py]))) continue;
+      taken.push(box);
+      if (far) {
+        const end = { x2: px + 0.85 * dx, y2: py + dy - (dy > 0 ? 4 : 0) };
+        names.append(made("line", { x1: px, y1: py, ...end, stroke: c.soft, "stroke-opacity": 0.6 }));
+      }
+      names.append(made("text", {
+        x: px + dx, y: py + dy, "text-anchor": anchor, fill: c.ink, stroke: c.raised, "stroke-width": 3, "paint-order": "stroke",
+      }, text));
+      break;
+    }
+  }
+  svg.append(names);
+}
+
+/** The ends of the cost axis: what the competitors cost, and a little beyond. */
+function ends(costs) {
+  const [low, high] = [Math.log10(Math.min(...costs)), Math.log10(Math.max(...costs))];
+  const beyond = Math.max(0.1 * (high - low), 0.2);
+  return [10 ** (low - beyond), 10 ** (high + beyond)];
 }
 
 function pareto(data, cost, width) {
   const c = colours();
   const points = data.points.filter((p) => isNumber(p.value) && isNumber(p[cost.key]) && p[cost.key] > 0);
   const kind = (p) => KINDS[p.role] ?? "method";
-  const step = front(points.filter((p) => kind(p) === "method"), cost.key, data.higher);
+  const rivals = points.filter((p) => kind(p) === "method");
+  const step = front(rivals, cost.key, data.higher);
   const onFront = new Set(step);
   const percent = data.unit === "fraction";
   const end = (name) => (p) => (percent ? 100 * p[name] : p[name]);
   const [x, y] = [(p) => p[cost.key], end("value")];
-  const ends = points.filter((p) => isNumber(p.low) && isNumber(p.high));
+  const bars = points.filter((p) => isNumber(p.low) && isNumber(p.high));
   const clock = cost.key === "seconds";
+  // The axis fits the competitors: a floor or ceiling that costs far less or more stands at its edge.
+  const domain = ends((rivals.length ? rivals : points).map(x));
   const options = {
     width,
     height: Math.max(300, Math.min(440, width * 0.6)),
-    marginLeft: 52,
+    marginLeft: MARGIN,
     marginBottom: 44,
     marginTop: 30,
     marginRight: 28,
     ariaLabel: `${data.metric} against ${cost.label}`,
     style: { background: "transparent", color: c.soft, fontFamily: "inherit", fontSize: "12px", overflow: "visible" },
-    x: { type: "log", label: `${cost.label} →`, nice: true, ticks: Math.max(3, width / 150), tickFormat: cost.tell, axis: clock ? null : "bottom" },
+    x: { type: "log", label: `${cost.label} →`, domain, clamp: true, ticks: Math.max(3, width / 150), tickFormat: cost.tell, axis: clock ? null : "bottom" },
     y: { label: `${data.higher ? "↑" : "↓"} ${data.metric}${percent ? ", %" : ""}`, nice: true, grid: true },
     r: { type: "identity" },
     color: { domain: ["method", "floor", "ceiling"], range: [c.method, c.floor, c.ceiling] },
   };
-  const [first, last] = [Math.min(...points.map(x)), Math.max(...points.map(x))];
+  const times = TIMES.filter((t) => t >= domain[0] && t <= domain[1]);
+  const every = Math.ceil(times.length / Math.max(2, Math.floor(width / 90)));
   const marks = [
     // A logarithmic axis of its own would name powers of ten alone: a minute is none.
-    clock ? Plot.axisX(TIMES.filter((t) => t > first / 10 && t < last * 10), { text: duration, label: `${cost.label} →` }) : null,
+    clock ? Plot.axisX(times.filter((_, i) => i % every === 0), { text: duration, label: `${cost.label} →` }) : null,
     Plot.line(step, { x, y, curve: "step-after", stroke: c.method, strokeOpacity: 0.3, strokeWidth: 4, ariaHidden: "true" }),
-    Plot.ruleX(ends, { x, y1: end("low"), y2: end("high"), stroke: kind, strokeOpacity: 0.4, strokeWidth: 2, ariaHidden: "true" }),
+    Plot.ruleX(bars, { x, y1: end("low"), y2: end("high"), stroke: kind, strokeOpacity: 0.4, strokeWidth: 2, ariaHidden: "true" }),
     Plot.dot(points, {
       x, y, r: (p) => (onFront.has(p) ? 6 : 4.5), fill: kind, stroke: c.raised, strokeWidth: 1.5,
       href: "href", ariaLabel: (p) => told(p, cost, data).replaceAll("\n", ", "),
     }),
   ];
-  const beside = named(step, Plot.plot({ ...options, marks }), x, y, data.higher);
-  return Plot.plot({
+  const svg = Plot.plot({
     ...options,
     marks: [
       ...marks,
-      Plot.text(beside, { x, y, text: "label", dy: data.higher ? -14 : 14, fill: c.ink, stroke: c.raised, strokeWidth: 4, ariaHidden: "true" }),
       Plot.tip(points, Plot.pointer({ x, y, title: (p) => told(p, cost, data), fill: c.raised, stroke: c.line, textPadding: 9 })),
     ],
   });
+  nameIn(svg, [...step, ...points.filter((p) => !onFront.has(p))], onFront, x, y, c);
+  return svg;
 }
 
 /** Links in a chart show their tip on the keyboard's focus as they do under a pointer. */

@@ -149,4 +149,5 @@ def _say_counts(judged: list[Judged]) -> None:
     for one in judged:
         counts[one.verdict] += 1
     said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    click.echo(f"{len(judged)} claims: {said}" if said else "no claim fits", err=True)
+    noun = "claim" if len(judged) == 1 else "claims"
+    click.echo(f"{len(judged)} {noun}: {said}" if said else "no claim fits", err=True)

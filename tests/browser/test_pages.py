@@ -58,6 +58,17 @@ def test_a_heading_sorts_both_ways_and_the_address_keeps_it(toy_site: Path, watc
     assert column(tab, "Method") == kept
 
 
+def test_the_address_that_the_guide_gives_filters_and_sorts(toy_site: Path, watch: Watch) -> None:
+    guide = (Path(bundle.__file__).parents[1] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "`?q=lstm&sort=-2`" in guide and "(`smoke.sort`)" in guide
+    tab = watch(toy_site).open("task/toy.html?q=toy-&sort=-2")
+    assert column(tab, "Method")[0].startswith("toy-good")
+    scores = [float(text.split()[0][:4]) for text in column(tab, "accuracy") if text[0].isdigit()]
+    assert scores == sorted(scores, reverse=True) and len(scores) == 5
+    tab = watch(toy_site).open("task/toy.html?q=slow&sort=2")
+    assert [name[:8] for name in column(tab, "Method")] == ["toy-slow"]
+
+
 def test_a_missing_value_stays_last_whichever_way_it_is_sorted(toy_site: Path, watch: Watch) -> None:
     tab = watch(toy_site).open("task/toy.html")
     for _ in range(2):
@@ -133,6 +144,35 @@ def test_examples_that_differ_add_up_and_can_be_linked(toy_site: Path, watch: Wa
     assert tab.locator("select[name=Seed]").input_value() == "3"
 
 
+def test_an_address_with_an_unknown_method_or_one_method_twice_says_so(toy_site: Path, watch: Watch) -> None:
+    watched = watch(toy_site)
+    tab = watched.open("compare/toy.html?profile=small&a=toy-gone&b=toy-bad")
+    assert tab.locator("#compare .warn").all_inner_texts() == [
+        'There is no "toy-gone" to compare here: toy-slow is shown.'
+    ]
+    assert tab.locator("#compare .headline").inner_text().startswith("toy-slow is better than toy-bad")
+    tab.locator("select[name='First method']").select_option("1")
+    assert tab.locator("#compare .warn").count() == 0
+    tab = watched.open("compare/toy.html?profile=small&a=toy-bad&b=toy-bad")
+    assert tab.locator("#compare .headline").inner_text() == "Choose two different methods."
+    assert tab.locator("#compare table").count() == 0
+    tab.locator("select[name='First method']").select_option("0")
+    assert "is better than toy-bad" in tab.locator("#compare .headline").inner_text()
+
+
+def test_examples_with_texts_come_first_and_the_others_say_that_none_was_logged(
+    toy_site: Path, watch: Watch
+) -> None:
+    tab = watch(toy_site).open(COMPARE)
+    rows = tab.locator("#compare table.samples tbody tr")
+    rows.first.wait_for()
+    bare = ["text not logged" in text for text in rows.all_inner_texts()]
+    assert bare == sorted(bare) and True in bare and False in bare
+    # Example, seed, one cell for input and target, and the two verdicts.
+    last = rows.last.locator("th, td")
+    assert last.count() == 5 and "–" not in rows.last.inner_text()
+
+
 def test_the_won_examples_are_those_of_the_plain_table(toy_site: Path, watch: Watch) -> None:
     tab = watch(toy_site).open("compare/toy.html?profile=small&a=toy-slow&b=toy-nan")
     row = tab.locator(".given table").first.locator("tbody tr", has_text="toy-nan").first
@@ -183,6 +223,12 @@ def test_interactive_charts_replace_the_plain_ones(toy_site: Path, watch: Watch)
     tip.wait_for()
     shown = [line.strip("\u200b") for line in tip.locator("tspan").all_text_contents()]
     assert ", ".join(shown) == points.first.locator("circle").get_attribute("aria-label")
+    names = [text.bounding_box() for text in chart.locator("g.names text").all()]
+    assert len(names) == 5
+    for i, a in enumerate(names):
+        for b in names[:i]:
+            apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+            assert apart or a["y"] + a["height"] <= b["y"] + 1 or b["y"] + b["height"] <= a["y"] + 1
     choice = tab.locator("figure.pareto select").first
     choice.select_option("peak_mb")
     assert "peak memory" in (chart.get_attribute("aria-label") or "")
@@ -227,6 +273,16 @@ def test_every_page_opens_and_is_no_wider_than_a_phone(toy_site: Path, watch: Wa
         page = tab.open(name)
         assert "Touchstone" in page.title()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+
+
+def test_a_phone_shows_task_leader_and_score_beside_each_other(toy_site: Path, watch: Watch) -> None:
+    tab = watch(toy_site, **PHONE).open("index.html")
+    (row,) = tab.locator(".matrix tr:not(.family):has(td)").all()
+    cells = [row.locator("th, td").nth(i) for i in range(3)]
+    task, leader, score = (cell.bounding_box() for cell in cells)
+    assert [cell.inner_text().split()[0] for cell in cells[:2]] == ["toy", "toy-slow"]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in (task, leader, score))
+    assert leader["x"] + leader["width"] <= score["x"] and leader["y"] == score["y"] > task["y"]
 
 
 def test_pages_are_complete_without_scripts(toy_site: Path, watch: Watch) -> None:

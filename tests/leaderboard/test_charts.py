@@ -90,6 +90,48 @@ def test_names_on_the_cost_plot_never_cover_each_other() -> None:
             assert abs(y - height) >= 15 or end <= other or other_end <= x
 
 
+def boxes(chart: str) -> dict[str, tuple[float, float, float, float]]:
+    """Left, top, right and bottom of every name, at 7 px a character and 15 px a line."""
+    found = {}
+    for x, y, anchor, text in re.findall(
+        r'<text class="name" x="(.+?)" y="(.+?)" text-anchor="(.+?)">(.+?)<', chart
+    ):
+        left = float(x) - {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * 7 * len(text)
+        found[text] = (left, float(y) - 11, left + 7 * len(text), float(y) + 4)
+    return found
+
+
+def test_methods_that_lie_close_together_are_all_named_and_no_name_covers_another() -> None:
+    """The crowded corner of a real table: three near 21 seconds and 90 %, three more below."""
+    points = [
+        *(Point("compsub", 21.25, 0.917), Point("lexsym", 21.92, 0.905), Point("geca", 21.24, 0.902)),
+        *(Point("lexlearn", 18.89, 0.095), Point("prim2primx", 21.26, 0.054), Point("lstm", 18.43, 0.014)),
+        *(Point("lcs", 67.0, 0.933), Point("compsub-lcs", 103.2, 0.948), Point("met", 34.4, 0.027)),
+    ]
+    found = boxes(pareto.plot(points, True, "fraction", "seconds", "label"))
+    assert set(found) == {p.label for p in points}
+    placed = list(found.values())
+    for i, a in enumerate(placed):
+        for b in placed[:i]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def test_the_cost_axis_fits_the_competitors_and_others_stand_at_its_edge() -> None:
+    """10 to 1000 is two decades, with a fifth of one more at each end: 62 to 620 px hold 2.4 decades."""
+    points = [Point("a", 10.0, 0.5), Point("b", 1000.0, 0.9)]
+    aside = [Point("cheap", 1e-6, 1.0, "ceiling"), Point("dear", 1e9, 0.0, "floor")]
+    chart = pareto.plot([*points, *aside], True, "fraction", "seconds", "label")
+    at = dict(re.findall(r'cx="([0-9.]+)" cy="[0-9.]+" r="5"><title>(.+?): [0-9.]+', chart))
+    assert {name: float(x) for x, name in at.items()} == {
+        "a": 108.5,
+        "b": 573.5,
+        "cheap": 62.0,
+        "dear": 620.0,
+    }
+    assert "cheap: 100.0, costs less than the axis shows" in chart
+    assert "dear: 0.0, costs more than the axis shows" in chart and "b: 90.0<" in chart
+
+
 def test_a_cost_plot_of_huge_and_equal_numbers_has_finite_places() -> None:
     for scores in ((1e308, -1e308), (5.0, 5.0)):
         chart = pareto.plot(

@@ -23,6 +23,9 @@ from leaderboard import figures
         (2.5, "count", "2.5"),
         (12.3456, "nats", "12.35"),
         (0.42, "s", "0.42 s"),
+        (1.3e-05, "s", "< 1 ms"),
+        (0.001, "s", "0.001 s"),
+        (0.0, "s", "0 s"),
         (9.96, "s", "10.0 s"),
         (59.6, "s", "1 min 0 s"),
         (7805.0, "s", "2 h 10 min"),
@@ -30,6 +33,11 @@ from leaderboard import figures
 )
 def test_numbers_are_shown_in_their_unit(value: float | None, unit: str, shown: str) -> None:
     assert figures.number(value, unit) == shown
+
+
+def test_names_with_numbers_sort_as_people_count() -> None:
+    names = ["len=17-24", "len=9-16", "all", "len=1-8", "9", "10", "len"]
+    assert sorted(names, key=figures.natural) == ["9", "10", "all", "len", "len=1-8", "len=9-16", "len=17-24"]
 
 
 def test_memory_is_shown_in_mib_or_gib() -> None:

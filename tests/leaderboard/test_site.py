@@ -78,7 +78,7 @@ def test_smoke_scores_are_never_on_the_front_page(rows: Any) -> None:
 
 def test_an_entry_of_one_seed_leads_only_where_nothing_else_is(rows: Any) -> None:
     rows.add("toy-nan", 0, 0.99)
-    assert "toy-nan 99.0 accuracy, %" in Page(built(rows)["index.html"]).text
+    assert "toy-nan only competitor 99.0 accuracy, %" in Page(built(rows)["index.html"]).text
     rows.seeds("toy-slow", [0.5, 0.6])
     assert "toy-slow 55.0 0.0 to 100.0 accuracy, %" in Page(built(rows)["index.html"]).text
 

@@ -7,15 +7,19 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import toy_plugin
 from html_pages import HOSTILE, Page
+from logged_store import LoggedStore
 
-from leaderboard import site
+from leaderboard import ledger, site
 from leaderboard.claims import judge_all
 from leaderboard.content import Content
-from leaderboard.views import names, search, task
+from leaderboard.runpages import logged
+from leaderboard.views import claims, names, search, task
+from suite.budgets import Budget
 from suite.claims import Audit, Book, Bound, Claim, Published
 from suite.papers import slug
 
@@ -86,21 +90,105 @@ def test_a_bound_is_shown_against_its_value(two: Any) -> None:
 
 
 def test_published_figures_stand_beside_ours_with_the_reason_for_a_difference(two: Any) -> None:
-    figure = Published(
-        paper=PAPER,
-        where="Table 2",
-        task="toy",
-        method="toy-slow",
-        metric="accuracy",
-        value=0.9,
-        sd=0.01,
-        setting="a large model",
-        source="[poster]",
-        differs="Ours is small.",
+    told = figure(sd=0.01, setting="a large model", source="[poster]", differs="Ours is small.")
+    text = Page(pages(two, published=[told])[f"paper/{slug(PAPER)}.html"]).text
+    assert "toy-slow 90.0 ± 1.0 Table 2 80.0 (77.5 to 82.5) small, 3 seeds −10.0 small" in text
+    assert "After ±: the paper's standard deviation" in text
+    assert "Ours is small." in text and "Theirs: a large model." in text and "Read in: [poster]." in text
+
+
+def figure(**changes: Any) -> Published:
+    given: dict[str, Any] = {
+        "paper": PAPER,
+        "where": "Table 2",
+        "task": "toy",
+        "method": "toy-slow",
+        "metric": "accuracy",
+        "value": 0.9,
+    }
+    return Published(**given | changes)
+
+
+def test_what_is_said_of_every_published_figure_is_said_once(two: Any) -> None:
+    told = [figure(differs="Ours is small."), figure(differs="Ours is small. Rebuilt.", method="toy-nan")]
+    text = Page(pages(two, published=told)[f"paper/{slug(PAPER)}.html"]).text
+    assert text.count("Ours is small.") == 1 and text.count("Rebuilt.") == 1
+    told = [figure(differs="Ours is small."), figure(differs="Ours is smaller.", method="toy-nan")]
+    text = Page(pages(two, published=told)[f"paper/{slug(PAPER)}.html"]).text
+    assert "Ours is small." in text and "Ours is smaller." in text
+
+
+def test_a_figure_of_a_task_without_runs_has_its_metrics_unit_and_no_link(rows: Any) -> None:
+    rows.seeds("toy-slow", [0.8, 0.81], task="elsewhere")
+    told = [figure(value=0.119, sd=0.094), figure(task="nowhere", value=0.119)]
+    page = Page(pages(rows, published=told)[f"paper/{slug(PAPER)}.html"])
+    assert "accuracy, % toy-slow 11.9 ± 9.4 Table 2 not run" in page.text and "0.119 Table 2" in page.text
+    assert not any("task/toy.html" in link for link in page.all("a", "href"))
+
+
+def test_every_link_of_a_built_site_leads_to_a_page_and_a_place_on_it(tmp_path: Path) -> None:
+    """With examples, comparisons, downloads, and claims and figures on a task that has no runs."""
+    rows = LoggedStore(tmp_path / "results")
+    for seed in range(2):
+        for method, correct in (("toy-slow", [1, 1, 0]), ("toy-nan", [0, 1, 0]), ("toy-bad", [0, 0, 0])):
+            rows.add(method, seed, correct, task="elsewhere", texts={0: ("q", "yes", "yes")})
+    board = rows.board()
+    book = Book("toy", (claim(), claim(id="none", tasks=("nowhere",))), (figure(),))
+    judged = judge_all(board, {"toy": book}, TASKS, METHODS)
+    content = Content(board, METHODS, judged, {"toy": book}, logged=logged(rows.store))
+    site.build(content, tmp_path / "site", rows.store)
+    assert broken_links(tmp_path / "site") == set()
+
+
+def broken_links(folder: Path) -> set[tuple[str, str]]:
+    """(page, address) of every address on a page that leads to no file, or to no place on its page."""
+    found = {path: Page(path.read_text(encoding="utf-8")) for path in folder.rglob("*.html")}
+    ids = {path: {attrs["id"] for _, attrs in page.tags if "id" in attrs} for path, page in found.items()}
+    broken = set()
+    for path, page in found.items():
+        assert len(ids[path]) == sum("id" in attrs for _, attrs in page.tags)
+        for address in [a[key] for _, a in page.tags for key in ("href", "src") if key in a]:
+            if address.startswith(("https://", "data:")):
+                continue
+            name, _, place = address.partition("#")
+            name = unquote(name.partition("?")[0])
+            file = (path.parent / name).resolve() if name else path
+            if not file.is_file() or (place and place not in ids[file]):
+                broken.add((str(path.relative_to(folder)), address))
+    return broken
+
+
+def test_what_no_paper_claims_is_marked_and_counted(two: Any) -> None:
+    found = pages(two, claim(), claim(id="ours", where="not in the paper: asked here"))
+    page = Page(found["claims.html"])
+    assert "and 1 that no paper states" in page.text
+    assert page.all("tr", "data-source") == ["from a paper", "asked here"]
+    assert "no paper states" not in Page(pages(two, claim())["claims.html"]).text
+
+
+def test_a_summary_begins_with_a_capital_unless_a_name_does() -> None:
+    assert claims.sentence("all support it") == "All support it."
+    assert claims.sentence("toy-slow: no run yet", {"toy-slow"}) == "toy-slow: no run yet."
+    assert claims.sentence("") == ""
+
+
+def test_slices_stand_in_the_order_of_their_numbers(rows: Any) -> None:
+    parts = {("accuracy", part): 0.5 for part in ("len=17-24", "len=9-16", "conj=and", "len=1-8")}
+    rows.seeds("toy-slow", [0.8, 0.81], scores=parts)
+    (found,) = task.view(Content(rows.board(), METHODS), "toy")["tables"]
+    heads = [name for name, _ in found["slices"]["heads"]]
+    assert heads == ["conj=and", "len=1-8", "len=9-16", "len=17-24"]
+
+
+def test_a_note_of_the_ledger_stands_once_with_its_methods(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = {"toy-bad": Budget(("*",), note="Nothing to tune.")}
+    common = Budget(("*",), tuned_on=("toy test",), note="Common sizes.", source="a file")
+    monkeypatch.setattr(
+        ledger, "declared", lambda family, method, task, profile: declared.get(method, common)
     )
-    text = Page(pages(two, published=[figure])[f"paper/{slug(PAPER)}.html"]).text
-    assert "toy-slow 90.0 ± 1.0 Table 2 80.0 (77.5 to 82.5) small, 3 seeds −10.0 small Ours is small." in text
-    assert "Theirs: a large model" in text and "Read in: [poster]" in text
+    text = Page(pages(two)["task/toy.html"]).text
+    assert "toy-slow, toy-nan Common sizes. (a file) toy-bad Nothing to tune." in text
+    assert "toy test sizes chosen looking at test" in text
 
 
 def test_audit_notes_stand_beside_their_claim_or_their_paper(two: Any) -> None:

@@ -27,17 +27,17 @@
   const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
   const whole = new Intl.NumberFormat("en");
   const number = (value, unit) =>
-    !isNumber(value) ? "–" : unit === "fraction" ? (100 * value).toFixed(1) : (Number.isInteger(value) ? whole : plain).format(value) + (unit === "s" ? " s" : "");
+    !isNumber(value) ? "–" : unit === "s" && value !== 0 && Math.abs(value) < 0.001 ? "< 1 ms" : unit === "fraction" ? (100 * value).toFixed(1) : (Number.isInteger(value) ? whole : plain).format(value) + (unit === "s" ? " s" : "");
   const signed = (value, unit) => {
     if (!isNumber(value)) return "–";
     const text = number(Math.abs(value), unit);
-    return /[1-9]/.test(text) ? (value > 0 ? "+" : "−") + text : text;
+    return /[1-9]/.test(text) && !text.startsWith("<") ? (value > 0 ? "+" : "−") + text : text;
   };
   const pValue = (p) => (!isNumber(p) ? "–" : p < 0.001 ? "< 0.001" : p < 0.1 ? p.toFixed(3) : p.toFixed(2));
   const unitName = (unit) => (unit === "fraction" ? "%" : unit === "s" || unit === "count" ? "" : unit);
 
   // ---- what the address asks for -------------------------------------------------------------
-  const state = { profile: 0, a: 0, b: 1, seed: "all", show: "won" };
+  const state = { profile: 0, a: 0, b: 1, seed: "all", show: "won", notes: [] };
 
   // The values of a side stand in the order of the profile's seeds.
   for (const profile of data?.profiles ?? []) {
@@ -57,6 +57,9 @@
     const [first, second] = ranked.length > 1 ? ranked : [0, 1];
     state.a = find(asked.get("a")) >= 0 ? find(asked.get("a")) : first;
     state.b = find(asked.get("b")) >= 0 ? find(asked.get("b")) : state.a === second ? first : second;
+    const used = { profile: data.profiles[state.profile].profile, a: sides[state.a].label, b: sides[state.b].label };
+    state.notes = Object.keys(used).filter((key) => asked.has(key) && asked.get(key) !== used[key])
+      .map((key) => `There is no "${asked.get(key).slice(0, 80)}" to compare here: ${used[key]} is shown.`);
     state.seed = asked.get("seed") ?? "all";
     state.show = asked.get("show") in VIEWS ? asked.get("show") : "won";
   }
@@ -227,6 +230,7 @@
       const other = which === "a" ? "b" : "a";
       const was = state[which];
       state[which] = Number(value);
+      state.notes = [];
       if (state.a === state.b) state[other] = was;
       draw();
     };
@@ -262,14 +266,16 @@
     write();
     const profile = data.profiles[state.profile];
     const [a, b] = [profile.sides[state.a], profile.sides[state.b]];
-    live.replaceChildren(...headline(profile, a, b, pairOf(profile)));
+    const same = state.a === state.b;
+    const told = same ? [el("p", { class: "headline" }, "Choose two different methods.")] : headline(profile, a, b, pairOf(profile));
+    live.replaceChildren(...state.notes.map((text) => el("p", { class: "note warn" }, text)), ...told);
+    root.replaceChildren(el("h2", {}, "Two methods"), controls(profile), live);
+    root.hidden = false;
+    if (same) return;
     const bySeed = el("div", {}, el("h3", {}, "By seed"));
     const bySlice = el("div", {}, el("h3", {}, profile.slices.length ? "By slice" : "Over seeds"));
     const examples = el("div", {});
-    root.replaceChildren(
-      el("h2", {}, "Two methods"), controls(profile), live,
-      el("div", { class: "halves" }, bySeed, bySlice), examples);
-    root.hidden = false;
+    root.append(el("div", { class: "halves" }, bySeed, bySlice), examples);
     const seeds = Object.keys({ ...a.seeds, ...b.seeds }).sort((x, y) => x - y);
     chart(bySeed, profile, a, b, "seed", seeds.map((seed) => ({ name: `seed ${seed}`, a: a.seeds[seed], b: b.seeds[seed] })));
     bySeed.append(seedTable(profile, a, b));
@@ -361,7 +367,8 @@
       for (const row of kept.slice(done, done + STEP)) {
         const text = row.said ?? row.other;
         body.append(el("tr", {}, el("th", { scope: "row", class: "num" }, numbered(row)), el("td", { class: "num" }, row.seed),
-          el("td", {}, shown(text?.input)), el("td", {}, shown(text?.target)), answer(row.a, row.said), answer(row.b, row.other)));
+          ...(text ? [el("td", {}, shown(text.input)), el("td", {}, shown(text.target))] : [el("td", { colspan: "2", class: "none" }, "text not logged")]),
+          answer(row.a, row.said), answer(row.b, row.other)));
       }
       done = Math.min(done + STEP, kept.length);
       more.textContent = `Show ${Math.min(STEP, kept.length - done)} more of ${whole.format(kept.length - done)}`;
