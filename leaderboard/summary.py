@@ -44,7 +44,12 @@ def _leader(table: Table) -> list[str]:
     if leader is None:
         return ["no score yet", figures.MISSING, figures.MISSING]
     unit = figures.unit_name(_unit(table))
-    return [_name(leader), f"{_score(leader, table)} {unit}".strip(), str(table.not_told_apart)]
+    return [_name(leader), f"{_score(leader, table)} {unit}".strip(), _rivals(table)]
+
+
+def _rivals(table: Table) -> str:
+    """How many rivals the leader is not told apart from."""
+    return str(table.not_told_apart) if len(table.ranked) > 1 else "no rival"
 
 
 def _mean(table: Table, role: str) -> str:

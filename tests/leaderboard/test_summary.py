@@ -33,6 +33,11 @@ def test_the_front_names_the_leader_with_its_interval_floor_and_ceiling(filled: 
     ]
 
 
+def test_a_leader_without_a_rival_is_no_lead(rows: Any) -> None:
+    rows.seeds("toy-nan", [0.5, 0.5])
+    assert summary.front(rows.board()).endswith("| 50.0 (50.0 to 50.0) % | no rival | – | – |")
+
+
 def test_a_familys_table_has_the_ceiling_first_the_null_last_and_says_how_a_run_ended(filled: Any) -> None:
     lines = summary.family(filled.board(), "toy").split("\n")
     assert lines[0] == "| method | toy, % | seeds |"
