@@ -367,4 +367,22 @@ document.querySelectorAll("[data-copy]").forEach((text) => {
   if (folded && !folded.open) folded.addEventListener("toggle", () => copyable(text), { once: true });
   else copyable(text);
 });
+
+// In a long table a folded command is a button until it is asked for: fewer parts to lay out when rows move.
+const LONG = 100;
+document.querySelectorAll("table[data-table]").forEach((table) => {
+  if (table.tBodies[0].rows.length < LONG) return;
+  table.querySelectorAll("details.again").forEach((folded) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "unfold";
+    button.textContent = folded.querySelector("summary").textContent;
+    button.addEventListener("click", () => {
+      folded.open = true;
+      button.replaceWith(folded);
+      folded.querySelector("summary").focus();
+    });
+    folded.replaceWith(button);
+  });
+});
 document.documentElement.dataset.ready = "";
