@@ -9,6 +9,7 @@ normal around a mean of the method's own, so that ranks have something to tell a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import sys
@@ -16,37 +17,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+for folder in (ROOT / "tests", ROOT):
+    sys.path.insert(0, str(folder))
+
+from store_rows import run  # noqa: E402
 
 PACKAGES = json.dumps({f"package-{i}": f"{i}.0.{i}" for i in range(13)})
 HOST = json.dumps({"cores": 2, "cpu": "made up", "os": "Linux", "python": "3.11"})
-FIXED: dict[str, Any] = {
-    "code": "c" * 64,
-    "task_version": 1,
-    "method_version": 1,
-    "profile": "small",
-    "base_model": "",
-    "settings": '{"lr":0.01,"steps":100}',
-    "task_settings": "{}",
-    "overrides": "{}",
-    "status": "ok",
-    "error": "",
-    "wall_s": 2.5,
-    "cpu_s": 2.25,
-    "overhead_s": 0.001,
-    "peak_mb": 512.5,
-    "device": "cpu",
-    "threads": 1,
-    "data_fingerprint": "",
-    "model_fingerprint": "",
-    "git_commit": "a" * 40,
-    "git_dirty": False,
-    "packages": PACKAGES,
-    "host": HOST,
-    "origin": "project",
-    "reason": "",
-    "modules": "{}",
-}
+FIXED = dataclasses.asdict(run()) | {"packages": PACKAGES, "host": HOST}
 
 
 def make(root: Path, tasks: int = 50, methods: int = 200, seeds: int = 100) -> int:

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from leaderboard.samples import Logged
-from suite.bootstrap import CHUNK
-from suite.stats import holm, paired_samples, t_quantile
+from suite.stats import holm, paired_samples, sign_flips, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 # As in suite.stats, so that `suite compare` says the same.
 DRAWS = 20_000
 FEWER_DRAWS = 4_000
-EXACT_UP_TO = 12
 SAME = 1e-12
 Seeds = Mapping[int, float]
 
@@ -88,31 +86,11 @@ def _group(gaps: np.ndarray, draws: int) -> list[Pair]:
         mean.tolist(),
         (mean - half).tolist(),
         (mean + half).tolist(),
-        _sign_flips(gaps, draws).tolist(),
+        sign_flips(gaps, draws).tolist(),
         effect.tolist(),
         strict=True,
     )
     return [Pair(d, low, high, p, None, size, n) for d, low, high, p, size in rows]
-
-
-def _sign_flips(gaps: np.ndarray, draws: int) -> np.ndarray:
-    """The p value of each column, with the sign patterns of `suite.stats.permutation_test`."""
-    import numpy as np
-
-    n = len(gaps)
-    reached = np.abs(gaps.sum(axis=0)) - SAME * np.abs(gaps).sum(axis=0)
-    if n <= EXACT_UP_TO:
-        patterns = 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-        exact: np.ndarray = np.mean(np.abs(patterns @ gaps) >= reached, axis=0)
-        return exact
-    rng = np.random.default_rng(0)
-    step = max(1, CHUNK // n)
-    hits = np.zeros(gaps.shape[1], np.int64)
-    for done in range(0, draws, step):
-        signs = 1 - 2 * rng.integers(0, 2, (min(step, draws - done), n), dtype=np.int8)
-        hits += np.count_nonzero(np.abs(signs.astype(float) @ gaps) >= reached, axis=0)
-    drawn: np.ndarray = (1 + hits) / (1 + draws)
-    return drawn
 
 
 def wins(a: Mapping[int, Logged], b: Mapping[int, Logged]) -> Wins | None:

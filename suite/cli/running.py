@@ -57,7 +57,7 @@ cell_options = options(
     ),
     click.option("--base-model", default="", help="The pre-trained model to adapt."),
 )
-running_options = options(
+worker_options = options(
     click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes."),
     click.option(
         "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Limit for a cell."
@@ -71,6 +71,9 @@ running_options = options(
     click.option(
         "--device", default="cpu", show_default=True, help="Where models are put, as torch names it."
     ),
+)
+running_options = options(
+    worker_options,
     click.option("--force", is_flag=True, help="Run also what the results already hold."),
     click.option("--dry-run", is_flag=True, help="Say what would be run and what it needs, and stop."),
     results_option,

@@ -11,6 +11,7 @@ from suite.api import PROFILES
 from suite.cli import stored
 from suite.cli.output import METHOD, TASK, format_option, quiet_option, results_option, table, to_json
 from suite.cli.refuse import Finite
+from suite.cli.running import worker_options
 
 if TYPE_CHECKING:
     from suite.submit import CellReport, Report
@@ -87,13 +88,7 @@ def pack(
     show_default=True,
     help="Largest difference that still agrees, in the metric's unit.",
 )
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Worker processes.")
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Limit for a cell."
-)
-@click.option("--memory", type=click.FloatRange(0, min_open=True), metavar="MB", help="Limit for a worker.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of a worker.")
-@click.option("--device", default="cpu", show_default=True, help="Where models are put, as torch names it.")
+@worker_options
 @results_option
 @quiet_option
 @format_option

@@ -18,6 +18,7 @@ from suite.stats._paired import (
     paired_samples,
     paired_seeds,
     permutation_test,
+    sign_flips,
 )
 from suite.stats._power import detectable_difference, paired_seeds_needed, seeds_needed
 from suite.stats._ranks import Rank, beats, ranks
@@ -46,6 +47,7 @@ __all__ = [
     "ranks",
     "seed_interval",
     "seeds_needed",
+    "sign_flips",
     "t_cdf",
     "t_quantile",
 ]

@@ -163,19 +163,30 @@ def permutation_test(a: Sequence[float], b: Sequence[float], draws: int = 20_000
     are tried up to n = 12; beyond, `draws` random ones, with the observed pattern counted among them so
     that p is never 0. With n pairs the smallest possible p is 2 / 2^n: 0.0625 at five seeds.
     """
+
+    return float(sign_flips(_differences(a, b)[:, None], draws, seed)[0])
+
+
+def sign_flips(gaps: np.ndarray, draws: int = 20_000, seed: int = 0) -> np.ndarray:
+    """The p value of `permutation_test` for each column of paired differences (pairs, columns).
+
+    All columns meet the same sign patterns, so that many comparisons go through one product of matrices.
+    """
     import numpy as np
 
-    d = _differences(a, b)
-    reached = abs(float(d.sum())) - SAME * float(np.abs(d).sum())
-    if len(d) <= EXACT_UP_TO:
-        return int(np.count_nonzero(np.abs(_sign_patterns(len(d)) @ d) >= reached)) / (1 << len(d))
+    n = len(gaps)
+    reached = np.abs(gaps.sum(axis=0)) - SAME * np.abs(gaps).sum(axis=0)
+    if n <= EXACT_UP_TO:
+        exact: np.ndarray = np.count_nonzero(np.abs(_sign_patterns(n) @ gaps) >= reached, axis=0) / (1 << n)
+        return exact
     rng = np.random.default_rng(seed)
-    step = max(1, CHUNK // len(d))
-    hits = 0
+    step = max(1, CHUNK // n)
+    hits = np.zeros(gaps.shape[1], np.int64)
     for done in range(0, draws, step):
-        signs = 1 - 2 * rng.integers(0, 2, (min(step, draws - done), len(d)), dtype=np.int8)
-        hits += int(np.count_nonzero(np.abs(signs @ d) >= reached))
-    return (1 + hits) / (1 + draws)
+        signs = 1 - 2 * rng.integers(0, 2, (min(step, draws - done), n), dtype=np.int8)
+        hits += np.count_nonzero(np.abs(signs.astype(float) @ gaps) >= reached, axis=0)
+    drawn: np.ndarray = (1 + hits) / (1 + draws)
+    return drawn
 
 
 @cache
