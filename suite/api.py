@@ -1,4 +1,4 @@
-"""The vocabulary: what a task, a method, a metric, a score and a claim are.
+"""The vocabulary: what a task, a method, a metric and a score are.
 
 This module is imported by every task and method, so it stays small and free of heavy imports. A change
 here changes the code fingerprint of every cell.
@@ -109,23 +109,6 @@ class MethodSpec:
     version: int = 1
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A testable sentence of a paper: on `metric` of every task, `better` exceeds `worse` by `margin`."""
-
-    id: str
-    paper: Paper
-    where: str
-    statement: str
-    tasks: tuple[str, ...]
-    metric: str
-    better: str
-    worse: tuple[str, ...]
-    margin: float = 0.0
-    profile: Profile = "small"
-    note: str = ""
-
-
 class Method(ABC):  # noqa: B024 - the contracts of the families add the abstract methods
     """A competitor: a frozen dataclass whose fields are its hyper-parameters.
 
@@ -145,6 +128,13 @@ class Task(ABC):
         Never writes files, prints or seeds anything itself: `ctx` has generators, a checkpoint folder,
         progress and the sample log. Raises `suite.errors.Skip` for a pair that makes no sense.
         """
+
+    def facts(self, ctx: Context) -> Mapping[str, float | int | str]:
+        """What can be said of the task's data before anything is run on it: `suite show NAME --data`.
+
+        Empty for a task that has nothing to say. DataError where the data cannot be had.
+        """
+        return {}
 
 
 class Sample(NamedTuple):

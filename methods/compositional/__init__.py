@@ -26,6 +26,10 @@ TRANSFORMER = Paper("Attention Is All You Need", 2017, "https://arxiv.org/abs/17
 GECA = Paper("Good-Enough Compositional Data Augmentation", 2020, "https://arxiv.org/abs/1904.09545")
 LEXLEARN = Paper("Lexicon Learning for Few Shot Sequence Modeling", 2021, "https://arxiv.org/abs/2106.03993")
 LEXSYM = Paper("LexSym: Compositionality as Lexical Symmetry", 2023, "https://arxiv.org/abs/2201.12926")
+SUBS = Paper(
+    "SUBS: Subtree Substitution for Compositional Semantic Parsing", 2022, "https://arxiv.org/abs/2205.01538"
+)
+MAML = Paper("Meta-Learning to Compositionally Generalize", 2021, "https://arxiv.org/abs/2106.04252")
 MET = Paper(
     "Mutual Exclusivity Training and Primitive Augmentation to Induce Compositionality",
     2022,
@@ -57,14 +61,38 @@ def _untrained(name: str, where: str, summary: str, role: Any) -> MethodSpec:
     return MethodSpec(name, "compositional", summary, where, SCAN, role, needs=needs)
 
 
+def _in_context(selection: str, role: Any, summary: str) -> MethodSpec:
+    """A way of choosing demonstrations; at small and smoke the prompt is read by the probe."""
+    probe = {"reader": "probe"}
+    return MethodSpec(
+        name=f"icl-{selection}",
+        family="compositional",
+        summary=summary,
+        where="methods.compositional.icl.learner:InContext",
+        paper=COMPSUB,
+        role=role,
+        params={"selection": selection},
+        presets={"small": probe, "smoke": probe},
+        needs={"smoke": Needs(0.1, 500), "small": Needs(1, 700), "paper": Needs(240, 40_000)},
+        deviations=ICL_NOTE,
+    )
+
+
+ICL_NOTE = (
+    "A reconstruction: no text of the stages of LCS-ICL could be had. The probe (small, smoke) measures "
+    "demonstrations and is no language model."
+)
+INDUCED = "The span trees of GeoQuery are induced from the training pairs; the gold ones are not at hand."
 PRIMX_NOTE = (
     "Small and smoke run every task with the released settings for around_right (tau 0.9, 10 mutations a "
     "line), with which directions count as primitives too; the released scripts use tau 0.5 elsewhere."
 )
 RECON = (
     "The SCAN components are a reconstruction from the paper's definitions and its released augmentation "
-    "files; the released code leaves them out."
+    "files; the released code leaves them out. Those of COGS follow the released code; those of GeoQuery "
+    "rest on span trees induced from the training pairs, where the original has gold ones."
 )
+LCS_NOTE = f"{RECON} LCS was released for SCAN only: on COGS and GeoQuery it is a reconstruction."
 
 METHODS = [
     _trained("lstm", "neural:Neural", SCAN, "bidirectional LSTM with attention", "baseline"),
@@ -112,14 +140,14 @@ METHODS = [
         params={"policy": "uniform"},
         small=POLICY,
         smoke=POLICY,
-        deviations=RECON,
+        deviations=LCS_NOTE,
     ),
     _trained(
         *("lcs", "lcs:Lcs", COMPSUB, "learned, adversarial choice of what to substitute", "paper"),
         small=POLICY,
         smoke=POLICY,
         minutes=1.5,
-        deviations=RECON,
+        deviations=LCS_NOTE,
     ),
     _trained(
         *("compsub-lcs", "lcs:Lcs", COMPSUB, "LCS after a warm-up on CompSub's closure", "paper"),
@@ -127,7 +155,42 @@ METHODS = [
         small=POLICY,
         smoke=POLICY,
         minutes=1.5,
+        deviations=LCS_NOTE,
+    ),
+    _trained(
+        *("compsub-safe", "compsub:CompSub", COMPSUB, "CompSub that keeps a verb's frame (COGS)", "control"),
+        params={"role_safe": True},
+    ),
+    _trained(
+        *(
+            "compsub-lexical",
+            "compsub:CompSub",
+            COMPSUB,
+            "CompSub that exchanges single words only",
+            "control",
+        ),
+        params={"types": "word"},
         deviations=RECON,
+    ),
+    _trained(
+        *("subs", "subs:Subs", SUBS, "exchanges arguments of the same functor", "baseline"),
+        deviations=INDUCED,
+    ),
+    _trained(
+        *("maml", "maml:Maml", MAML, "meta-learning on nearest neighbours", "baseline"),
+        minutes=1.5,
+        deviations="First-order; from the paper's formula, its code was not read.",
+    ),
+    *(
+        _in_context(name, role, summary)
+        for name, role, summary in (
+            ("random", "baseline", "demonstrations drawn at random"),
+            ("bm25", "baseline", "demonstrations by BM25"),
+            ("knn", "baseline", "demonstrations at the smallest edit distance"),
+            ("coverage", "baseline", "demonstrations that cover the query's words"),
+            ("compsub", "paper", "demonstrations with components of the query put in"),
+            ("lcs", "paper", "CompSub-ICL that prefers what a proxy finds hard"),
+        )
     ),
     _untrained("nearest", "nearest:NearestNeighbour", "the output of the nearest training input", "null"),
     _untrained("interpreter", "oracle:Interpreter", "the language's own interpreter", "ceiling"),

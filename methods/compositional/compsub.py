@@ -30,37 +30,45 @@ from suite.errors import Skip
 from tasks.compositional.contract import Augmented, Example, Problem
 
 GRAINS: tuple[Grain, ...] = ("span", "word")
+DRAWN = {"cogs": 60_000, "cogs-ql": 60_000, "geoquery": 40_000}
+"""New examples that are drawn where a language has no closure of a size to train on."""
 STEP = re.compile(r"(span|word) (\d+):(\d+) [^>]*-> (.*) \(line \d+\)")
+
+
+Types = Literal["all", "span", "word", "tree"]
 
 
 @dataclass(frozen=True)
 class CompSub(Neural):
-    """A parser trained on a mix of the training lines and their closure under substitution.
+    """A parser trained on a mix of the training lines and what substitutions make of them.
 
-    depth: at most so many substitutions one after the other; what enters comes from the original lines.
-    types: exchange spans (phrases and V parts), words of the induced lexicon, or all of them.
-    n: at most so many new examples, drawn at random; the whole closure when None.
+    SCAN: the closure of the lines under at most `depth` substitutions. COGS and GeoQuery: random draws, the
+    hosts of each of `depth` rounds being what the round before has made; `n` examples in all. What enters
+    always comes from the original lines.
+
+    types: exchange spans (pieces with a way out), words, subtrees (none in SCAN), or all of them.
+    n: at most so many new examples. None: the whole closure (SCAN), or `DRAWN` of the language.
     strict: leave out every new example whose input is in dev or test.
+    role_safe: COGS only: no verb enters a place of another voice or frame, and no name one that carries a
+    modifier, so that no label can come out wrong; the released code has no such rule.
     """
 
     depth: int = 2
-    types: Literal["all", "span", "word"] = "all"
+    types: Types = "all"
     n: int | None = None
     strict: bool = False
+    role_safe: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.depth < 1:
             raise ValueError(f"depth must be at least 1, not {self.depth}")
         if self.n is not None and self.n < 1:
-            raise ValueError(f"n must be at least 1, or none for the whole closure; not {self.n}")
+            raise ValueError(f"n must be at least 1, or none for the default; not {self.n}")
 
     def augment(self, problem: Problem, ctx: Context) -> list[Augmented]:
-        """The closure of the training lines, cut down as the fields say."""
-        if problem.language != "scan":
-            raise Skip(f"compsub knows the components of scan, not of {problem.language}")
-        grains = GRAINS if self.types == "all" else (self.types,)
-        made = closure(problem.train, self.depth, pool(problem.train), grains)
+        """The examples that substitutions make, cut down as the fields say."""
+        made = self._made(problem, ctx)
         if self.strict:
             made = [new for new in made if new.x not in problem.held_out]
             if not made:
@@ -69,6 +77,29 @@ class CompSub(Neural):
             kept = ctx.rng("compsub").choice(len(made), self.n, replace=False)
             made = [made[k] for k in sorted(kept)]
         return made
+
+    def _made(self, problem: Problem, ctx: Context) -> list[Augmented]:
+        language = problem.language
+        if self.role_safe and not language.startswith("cogs"):
+            raise Skip(f"role_safe is of COGS: the substitutions of {language} know no other mode")
+        if language == "scan":
+            if self.types == "tree":
+                raise Skip("SCAN has no subtrees beside its spans")
+            grains = GRAINS if self.types == "all" else (self.types,)
+            return closure(problem.train, self.depth, pool(problem.train), grains)
+        if language not in DRAWN:
+            raise Skip(f"compsub knows the components of scan, cogs and geoquery, not of {language}")
+        n = DRAWN[language] if self.n is None else self.n
+        rng = ctx.rng("compsub")
+        if language == "geoquery":
+            from methods.compositional import geo_draws
+
+            return geo_draws.augment(problem.train, rng, n=n, depth=self.depth, types=self.types)
+        from methods.compositional import cogs_draws
+
+        return cogs_draws.augment(
+            problem.train, language, rng, n=n, rounds=self.depth, types=self.types, role_safe=self.role_safe
+        )
 
 
 def closure(

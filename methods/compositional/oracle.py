@@ -12,23 +12,28 @@ from suite.api import Context
 from suite.errors import Skip
 from tasks.compositional.contract import Fitted, Learner, Problem
 
+BY_NAME = {"scan": "tasks.compositional.scan.grammar"}
+"""Languages whose interpreter needs nothing but its name; that of COGS needs a lexicon, which is data."""
+
 
 @dataclass(frozen=True)
 class Interpreter(Learner):
     """Answers with the meaning of each input; nothing is learned."""
 
+    settings = frozenset({"training", "in-context"})
+
     def fit(self, problem: Problem, ctx: Context) -> FittedInterpreter:
-        """The problem's interpreter as a competitor."""
+        """The problem's interpreter as a competitor; Skip where the language has none."""
+        if problem.interpret is None:
+            raise Skip(f"{problem.language} has no interpreter of its questions")
         return FittedInterpreter(problem.language, problem.interpret)
 
     def load(self, folder: Path) -> FittedInterpreter:
         """The interpreter of the saved language; Skip for a language that the project does not define."""
         language = json.loads((folder / "interpreter.json").read_text())["language"]
-        try:
-            grammar = importlib.import_module(f"tasks.compositional.{language}.grammar")
-        except ImportError:
-            raise Skip(f"the interpreter of '{language}' is known to its problem only, not by name") from None
-        return FittedInterpreter(language, grammar.interpret)
+        if language not in BY_NAME:
+            raise Skip(f"the interpreter of '{language}' is known to its problem only, not by name")
+        return FittedInterpreter(language, importlib.import_module(BY_NAME[language]).interpret)
 
 
 class FittedInterpreter(Fitted):

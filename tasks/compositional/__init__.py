@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from suite.api import Paper, TaskSpec
 from tasks.compositional.metrics import METRICS
 
@@ -39,6 +42,105 @@ def _scan(name: str, split: str, paper: Paper, summary: str, rule: str, dev: str
         data=data,
         nulls=("nearest",),
         ceiling="interpreter",
+    )
+
+
+COGS = Paper("COGS: A Compositional Generalization Challenge", 2020, "https://arxiv.org/abs/2010.05465")
+QL = Paper(
+    "Improving Compositional Generalization with Latent Structure and Data Augmentation",
+    2022,
+    "https://arxiv.org/abs/2112.07610",
+)
+GEO = Paper(
+    "Learning to Substitute Spans towards Improving Compositional Generalization",
+    2023,
+    "https://arxiv.org/abs/2306.02840",
+)
+ICL = Paper("Learning to Substitute Components for Compositional Generalization", 2025, "")
+GEN = (
+    "Test: the generalization set, 21 categories; at small 50 rows of each, drawn once, so that all and the "
+    "slices lexical (18 categories) and structural (3) are means over categories. Dev and iid: 500 rows each "
+    "of the published dev and test sets at small, whole at paper. "
+)
+COUNTED = "An output counts when every token is right. Choose settings on dev, never on test."
+COGS_SMALL = {"n_dev": 500, "per_category": 50}
+COGS_SMOKE = {"n_train": 600, "n_dev": 40, "per_category": 4}
+MINI_SMALL = {"n_train": 2400, "n_dev": 300, "per_category": 20}
+MINI_SMOKE = {"n_train": 500, "n_dev": 40, "per_category": 4}
+
+
+def _cogs(name: str, form: str, paper: Paper, summary: str, protocol: str, **more: Any) -> TaskSpec:
+    """COGS in one of its forms; the logical form also gives the lexicon of the interpreter."""
+    parts = ("train", "dev", "test", "gen")
+    prefixes = ("cogs/",) if form == "logical" else ("cogs/variable_free__", "cogs/")
+    files = tuple(f"{prefix}{part}.tsv.gz" for prefix in prefixes for part in parts)
+    fields: dict[str, Any] = {
+        "where": "tasks.compositional.cogs.task:CogsTask",
+        "presets": {"small": COGS_SMALL, "smoke": COGS_SMOKE},
+        "data": files,
+    } | more
+    return TaskSpec(
+        name=name,
+        family="compositional",
+        summary=summary,
+        paper=paper,
+        metrics=METRICS,
+        primary="exact_match",
+        protocol=f"{protocol} {COUNTED}",
+        params={"form": form},
+        nulls=("nearest",),
+        ceiling="interpreter",
+        **fields,
+    )
+
+
+def _geoquery(name: str, split: str, summary: str, rule: str, **more: Any) -> TaskSpec:
+    fields: dict[str, Any] = {
+        "where": "tasks.compositional.geoquery.task:GeoQueryTask",
+        "paper": GEO,
+        "presets": {"smoke": {"n_train": 200, "n_test": 60}},
+    } | more
+    return TaskSpec(
+        name=name,
+        family="compositional",
+        summary=summary,
+        metrics=METRICS,
+        primary="exact_match",
+        protocol=f"{rule} {GEO_ALWAYS} {COUNTED}",
+        params={"split": split},
+        data=tuple(
+            f"geoquery/l2s2_{GEO_FILES[split]}_{side}.{part}.gz"
+            for part in ("train", "val", "test")
+            for side in ("src", "tgt")
+        ),
+        nulls=("nearest",),
+        **fields,
+    )
+
+
+GEO_FILES = {"iid": "iid", "query": "comp"}
+GEO_ALWAYS = (
+    "FunQL programs, the subset for which the original has span trees (not 540/60/280 as in SpanBasedSP and "
+    "SUBS). `execution` compares answers on generated databases: the published one is not among the data."
+)
+FROZEN = (
+    "In context: nothing is trained; each test input is shown with demonstrations drawn from train to a "
+    "frozen model (`base_model`), or to the deterministic probe, which measures demonstrations and is no "
+    "language model."
+)
+
+
+def _in_context(spec: TaskSpec, cls: str, **presets: Any) -> TaskSpec:
+    """The same problem by demonstrations: at small and smoke read by the probe, at paper by a Llama."""
+    preset = {profile: {**spec.presets.get(profile, {}), **presets} for profile in ("small", "smoke")}
+    return replace(
+        spec,
+        name=f"icl-{spec.name}",
+        summary=f"in context: {spec.summary}",
+        where=f"tasks.compositional.in_context:{cls}",
+        paper=ICL,
+        protocol=f"{FROZEN} {spec.protocol}",
+        presets={**preset, "paper": {"base_model": "llama-2-13b-hf"}},
     )
 
 
@@ -115,4 +217,51 @@ TASKS = [
     _filler(2, "17,391", "'look' and 'walk'"),
     _filler(3, "18,528", "'look', 'walk' and 'run'"),
     *(_mcd(k) for k in (1, 2, 3)),
+    _cogs(
+        "cogs",
+        "logical",
+        COGS,
+        "COGS: English sentences into logical forms; 21 kinds of new combinations",
+        f"{GEN}Published files of 2022-09-13 or later. The variables of the forms are one token (x_3).",
+    ),
+    _cogs(
+        "cogs-ql",
+        "variable_free",
+        QL,
+        "COGS in variable-free form, assumed to be the paper's COGS-QL",
+        f"{GEN}Assumption: no text that defines COGS-QL was found; the variable-free form of Qiu et al. "
+        "stands in for it, from the files that ReCOGS keeps.",
+    ),
+    _cogs(
+        "cogs-mini",
+        "logical",
+        COGS,
+        "COGS-like sentences made by a generator: no file is needed",
+        "Not COGS: this project's own vocabulary and generator, with the same fragment, categories and "
+        "held-out uses. 2,400 training sentences with one-word primitives and exposure examples, 20 test "
+        "rows of each category.",
+        where="tasks.compositional.cogs.mini:MiniCogsTask",
+        presets={"small": MINI_SMALL, "smoke": MINI_SMOKE},
+        data=(),
+    ),
+    _geoquery(
+        "geoquery-iid",
+        "iid",
+        "GeoQuery: questions on US geography into FunQL, split by question",
+        "Train 513, dev 57, test 256 questions, split at random by question.",
+    ),
+    _geoquery(
+        "geoquery-query",
+        "query",
+        "GeoQuery: no program template of test is in train",
+        "Train 519, dev 54, test 253 questions; no program of test, and no template (names masked), is in "
+        "train.",
+    ),
+]
+_BY_NAME = {spec.name: spec for spec in TASKS}
+TASKS += [
+    _in_context(_BY_NAME["scan-jump"], "InContextScan", n_test=500),
+    _in_context(_BY_NAME["scan-mcd1"], "InContextScan", n_test=500),
+    _in_context(_BY_NAME["cogs-ql"], "InContextCogs"),
+    _in_context(_BY_NAME["geoquery-query"], "InContextGeoQuery"),
 ]

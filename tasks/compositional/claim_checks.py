@@ -1,4 +1,4 @@
-"""What is claimed about the SCAN protocol itself, computed: whether it holds, and what was found."""
+"""What is claimed about the protocols themselves, computed: whether it holds, and what was found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from functools import cache
 
 from suite.api import Context
 from suite.data import resolve
+from tasks.compositional.cogs.task import CogsTask
 from tasks.compositional.contract import Problem
+from tasks.compositional.geoquery.task import GeoQueryTask, template
+from tasks.compositional.metrics import consistent
 from tasks.compositional.scan import splits
 from tasks.compositional.scan.grammar import LONGEST_OUTPUT, commands, interpret
 
@@ -84,6 +87,24 @@ def _known(parts: Parts) -> Answer:
     new = {name: sorted(_words(part.test) - _words(part.train)) for name, part in parts.items()}
     found = ", ".join(f"{name} {' '.join(words)}" for name, words in new.items() if words)
     return not found, f"{len(new)} splits; words of test that train lacks: {found or 'none'}"
+
+
+def cogs_rows() -> Answer:
+    """Whether the grammar makes every published form of COGS, with a lexicon of the training set alone."""
+    task = CogsTask()
+    ctx = Context(seed=0, data=resolve)
+    parts, meaning = task.parts(ctx), task.interpreter(ctx)
+    rows = [*parts.train, *parts.dev, *parts.iid, *parts.test]
+    wrong = sum(not consistent(row.x, row.y, meaning) for row in rows)
+    return not wrong, f"{len(rows):,} rows; {wrong:,} differ"
+
+
+def geoquery_templates() -> Answer:
+    """Whether train of the query split lacks every program and every masked program of test."""
+    parts = GeoQueryTask("query").parts(Context(seed=0, data=resolve))
+    known = {template(e.y) for e in parts.train}
+    asked = {template(e.y) for e in parts.test}
+    return known.isdisjoint(asked), f"{len(asked)} templates in test, {len(known & asked)} of them in train"
 
 
 @cache

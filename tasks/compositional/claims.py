@@ -1,4 +1,4 @@
-"""Claims on compositional generalization that SCAN can test, in words of this project.
+"""Claims on compositional generalization that SCAN can test, and the list of all, in words of this project.
 
 They rest on the results table of the ACL 2023 poster of SpanSub and L2S2, which the CompSub paper of 2025
 calls CompSub and LCS. Of the 2025 paper itself only the abstract could be had. Margins are set from the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from suite.api import Paper
 from suite.claims import AnyClaim, Bound, Check, Claim
-from tasks.compositional import MCD, SCAN, TEMPLATE
+from tasks.compositional import MCD, SCAN, TEMPLATE, claims_parsing
 from tasks.compositional.published import AUDITS as AUDITS
 from tasks.compositional.published import COMPSUB, SPANSUB, TABLE
 from tasks.compositional.published import PUBLISHED as PUBLISHED
@@ -266,4 +266,4 @@ CHECKS = [
     ),
 ]
 
-CLAIMS: list[AnyClaim] = [*COMPARISONS, *BOUNDS, *CHECKS]
+CLAIMS: list[AnyClaim] = [*COMPARISONS, *BOUNDS, *CHECKS, *claims_parsing.CLAIMS]

@@ -10,9 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from suite.api import Context, Method
+
+Setting = Literal["training", "in-context"]
 
 
 class Example(NamedTuple):
@@ -43,11 +45,13 @@ class Augmented(NamedTuple):
 class Problem:
     """One task as a competitor sees it; the test outputs are not in it.
 
-    language: which grammar the sequences are of ("scan"); component grammars are chosen by it.
+    language: which grammar the sequences are of ("scan", "cogs", "cogs-ql", "geoquery"); component grammars
+    are chosen by it.
     train: the training lines in order, duplicates kept. dev: held-out lines of the training distribution.
     held_out: the inputs of dev and test, for methods that promise never to train on one.
-    interpret: the reference interpreter, raising ValueError outside the language; for the ceiling
-    only, and any other competitor that calls it is disqualified by `suite check`.
+    interpret: the reference interpreter, raising ValueError outside the language; None for a language that
+    has none (GeoQuery). For the ceiling only: any other competitor that calls it is disqualified by
+    `suite check`.
     max_output: the cap on decoded tokens, 1.1 times the longest output of the task.
     """
 
@@ -55,7 +59,7 @@ class Problem:
     train: Sequence[Example]
     dev: Sequence[Example]
     held_out: frozenset[str]
-    interpret: Callable[[str], str]
+    interpret: Callable[[str], str] | None
     max_output: int
 
 
@@ -64,7 +68,8 @@ class Fitted(ABC):
     """A trained competitor.
 
     augmented: the distinct examples the method added to the training set, which the task checks for
-    label consistency and overlap. facts: numbers of the fit ("parameters", "steps", "examples_seen").
+    label consistency and overlap. facts: numbers of the fit or of the predictions, by the names in
+    `metrics.FACTS` ("parameters", "steps", "examples_seen").
     """
 
     augmented: Sequence[Augmented] = field(default=(), kw_only=True)
@@ -80,7 +85,13 @@ class Fitted(ABC):
 
 
 class Learner(Method):
-    """A competitor: trains on a problem, then predicts outputs of unseen inputs."""
+    """A competitor: trains on a problem, then predicts outputs of unseen inputs.
+
+    settings: the kinds of task that it competes in: "training" (a parser is trained on the training lines)
+    or "in-context" (a frozen model is shown some of them). Elsewhere the pair is skipped.
+    """
+
+    settings: ClassVar[frozenset[Setting]] = frozenset({"training"})
 
     @abstractmethod
     def fit(self, problem: Problem, ctx: Context) -> Fitted:

@@ -18,6 +18,18 @@ METRICS = (
     Metric(
         "dev_exact_match", "higher", "fraction", "exact match on held-out lines of the training distribution"
     ),
+    Metric(
+        "iid_exact_match",
+        "higher",
+        "fraction",
+        "exact match on the published test set of the training distribution, where there is one",
+    ),
+    Metric(
+        "execution",
+        "higher",
+        "fraction",
+        "programs that give the reference's answer on every generated database; an approximation",
+    ),
     Metric("aug_n", "neutral", "count", "distinct examples that the method added to the training set"),
     Metric(
         "aug_consistency",
@@ -31,10 +43,18 @@ METRICS = (
     Metric("examples_seen", "neutral", "count", "examples that training went through, repeats counted"),
     Metric("steps", "neutral", "count", "optimiser steps"),
     Metric("parameters", "neutral", "count", "trained parameters"),
+    Metric("demos", "neutral", "count", "demonstrations in a prompt, mean over the test inputs"),
+    Metric(
+        "demo_coverage",
+        "neutral",
+        "fraction",
+        "words of a test input that its demonstrations show, mean share",
+    ),
     Metric("fit_s", "lower", "s", "wall clock of augmentation and training", exact=False),
     Metric("predict_s", "lower", "s", "wall clock of predicting the test set", exact=False),
 )
-FACTS = ("examples_seen", "steps", "parameters")
+FACTS = ("examples_seen", "steps", "parameters", "demos", "demo_coverage")
+"""What a competitor may say of itself (`Fitted.facts`)."""
 
 
 def matches(predictions: Sequence[str], targets: Sequence[str]) -> list[bool]:
@@ -57,22 +77,23 @@ def slice_scores(correct: Sequence[bool], slices: Sequence[Sequence[str]]) -> li
 
 
 def augmentation_scores(
-    augmented: Sequence[Augmented], interpret: Callable[[str], str], **inputs: Sequence[str]
+    augmented: Sequence[Augmented], interpret: Callable[[str], str] | None, **inputs: Sequence[str]
 ) -> list[Score]:
     """Number, label consistency and overlap of the examples that a method added.
 
     `inputs` are the inputs of train, dev and test by name. Consistency is of the examples in the words of
     those: one in words of the method's own ("jump3") has no meaning to compare with. A share of nothing is
-    no number and is left out.
+    no number and is left out, and so is the consistency where the language has no interpreter.
     """
     pairs = dict.fromkeys((a.x, a.y) for a in augmented)
     scores = [Score("aug_n", len(pairs))]
     if not pairs:
         return scores
-    words = {word for lines in inputs.values() for x in lines for word in x.split()}
-    correct = [consistent(x, y, interpret) for x, y in pairs if words.issuperset(x.split())]
-    if correct:
-        scores.append(Score("aug_consistency", share(correct), len(correct)))
+    if interpret is not None:
+        words = {word for lines in inputs.values() for x in lines for word in x.split()}
+        correct = [consistent(x, y, interpret) for x, y in pairs if words.issuperset(x.split())]
+        if correct:
+            scores.append(Score("aug_consistency", share(correct), len(correct)))
     added = {x for x, _ in pairs}
     for part, lines in inputs.items():
         distinct = set(lines)

@@ -29,6 +29,18 @@ FIGURES: dict[str, tuple[tuple[float, float], ...]] = {
     "compsub": ((100.0, 0.0), (99.9, 0.1), (63.4, 13.1), (72.9, 10.1), (74.0, 10.2)),
     "compsub-lcs": ((100.0, 0.0), (100.0, 0.0), (67.4, 12.1), (73.0, 10.1), (80.2, 1.8)),
 }
+# The same table's columns COGS, Geo question and Geo query; it has no deviations for GeoQuery.
+PARSING = ("cogs", "geoquery-iid", "geoquery-query")
+PARSING_FIGURES: dict[str, tuple[tuple[float, float | None] | None, ...]] = {
+    "lstm": ((55.4, 4.2), (75.2, None), (58.6, None)),
+    "geca": ((48.0, 5.0), (76.8, None), (60.6, None)),
+    "lexlearn": ((82.0, 0.0), None, None),
+    "lexsym": ((81.4, 0.5), (81.6, None), (80.2, None)),
+    "prim2primx-met": ((81.1, 1.0), None, None),
+    "subs": (None, (80.5, None), (77.7, None)),
+    "compsub": ((91.8, 0.1), (82.4, None), (81.4, None)),
+    "compsub-lcs": ((92.3, 0.2), None, None),
+}
 NAMES = {"compsub": "SpanSub", "compsub-lcs": "SpanSub+L2S2"}
 SMALLER = (
     "At profile small every competitor has the same one-layer parser (64 units a direction, 139,000 "
@@ -37,7 +49,15 @@ SMALLER = (
 REBUILT = " The SCAN components are a reconstruction: the released code leaves them out."
 
 
-def _published(method: str, task: str, mean: float, sd: float) -> Published:
+SAMPLED = {
+    "cogs": " At small 50 rows of each category are tested.",
+    "geoquery-iid": " The span trees are induced here; the original has gold ones.",
+    "geoquery-query": " The span trees are induced here; the original has gold ones.",
+}
+
+
+def _published(method: str, task: str, mean: float, sd: float | None) -> Published:
+    rebuilt = REBUILT * (method in NAMES and task not in PARSING)
     return Published(
         paper=SPANSUB,
         where=f"{TABLE}, as {NAMES[method]}" if method in NAMES else TABLE,
@@ -45,10 +65,10 @@ def _published(method: str, task: str, mean: float, sd: float) -> Published:
         method=method,
         metric="exact_match",
         value=round(mean / 100, 6),
-        sd=round(sd / 100, 6),
+        sd=None if sd is None else round(sd / 100, 6),
         setting="LSTM parser",
         source=POSTER,
-        differs=SMALLER + REBUILT * (method in NAMES),
+        differs=SMALLER + rebuilt + SAMPLED.get(task, ""),
     )
 
 
@@ -56,6 +76,11 @@ PUBLISHED = [
     _published(method, task, mean, sd)
     for method, row in FIGURES.items()
     for task, (mean, sd) in zip(TASKS, row, strict=True)
+] + [
+    _published(method, task, *figure)
+    for method, figures in PARSING_FIGURES.items()
+    for task, figure in zip(PARSING, figures, strict=True)
+    if figure is not None
 ]
 
 RELEASED = "the augmentation files in Zhaoyi-Li21/Compgen_l2s2, commit 296fae7"
@@ -117,6 +142,38 @@ AUDITS = [
         text="On MCD the released code uses the published dev file and still drops the first 640 training "
         "lines. Here training on MCD stays whole.",
         source="data/scan.py in Zhaoyi-Li21/Compgen_l2s2, commit 296fae7",
+        by="read by this project",
+    ),
+    Audit(
+        paper=SPANSUB,
+        about="compsub-best-on-cogs",
+        text="One round of 40,000 draws of the released COGS code gives 34,637 distinct examples: 98.3 % "
+        "agree with the interpreter, 1.6 % have wrong roles (a verb in another verb's frame) and 0.1 % are "
+        "no sentence; 2,063 are training inputs and 33 are inputs of the generalization set.",
+        source="spansub/augmentation/cogs in Zhaoyi-Li21/Compgen_l2s2, commit 296fae7",
+        by="run and counted by this project",
+    ),
+    Audit(
+        paper=SPANSUB,
+        text="The COGS generalization file was corrected in 51 rows on 2022-09-13; most published figures "
+        "rest on the older file. The newer one is used here.",
+        source="najoungkim/COGS, commit 165a7b6, and the older file's blob dd70680b",
+        by="compared by this project",
+    ),
+    Audit(
+        paper=SPANSUB,
+        about="compsub-best-on-geoquery",
+        text="The GeoQuery columns are of 256 and 253 test questions, the subset that has gold span trees, "
+        "not of the 280 that SUBS and SpanBasedSP report on: the released BART predictions give 227 of 253, "
+        "the 89.7 % of the repository. The released scoring script as written gives 0 of 253 on them.",
+        source="the predictions and bart_acc.py in Zhaoyi-Li21/Compgen_l2s2, commit 296fae7",
+        by="counted by this project",
+    ),
+    Audit(
+        paper=COMPSUB,
+        about="gain-of-10-points",
+        text="LCS was released for SCAN only; what it exchanges on COGS and GeoQuery is our choice.",
+        source="Zhaoyi-Li21/Compgen_l2s2, commit 296fae7",
         by="read by this project",
     ),
 ]

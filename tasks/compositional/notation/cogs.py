@@ -1,7 +1,8 @@
 """What a COGS sentence says, as a tree, and the two ways of writing it down.
 
 A tree knows the place of each head word in the sentence, because logical forms name their variables by it.
-`logical_form` writes the form of Kim & Linzen 2020, `variable_free` that of Qiu et al. 2022.
+`logical_form` writes the form of Kim & Linzen 2020, `variable_free` that of Qiu et al. 2022. A problem's
+outputs have the logical form `joined`, each variable one token.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ def logical_form(tree: Clause) -> str:
     for clause in _clauses(tree):
         found |= {_pair(f"{clause.verb} . {role}", clause.place, arg) for role, arg in clause.arguments}
     return "".join(definite) + " AND ".join(text for _, text in sorted(found))
+
+
+def joined(form: str) -> str:
+    """A logical form with each variable in one token, "x_3" for "x _ 3", as the released code has it."""
+    return form.replace(" _ ", "_")
 
 
 def _pair(relation: str, place: int, argument: Phrase | Clause) -> tuple[tuple[int, int], str]:

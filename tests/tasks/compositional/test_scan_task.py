@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 
 from suite.api import Context, Score
-from suite.errors import DataError, MethodError, UsageError
+from suite.catalog import load
+from suite.errors import DataError, MethodError, Skip, UsageError
 from suite.settings import build
 from tasks.compositional import TASKS
 from tasks.compositional.contract import Augmented, Example, Fitted, Learner, Problem
-from tasks.compositional.metrics import METRICS, matches
+from tasks.compositional.in_context import InContextScan
+from tasks.compositional.metrics import FACTS, METRICS, matches
 from tasks.compositional.scan.grammar import interpret
 from tasks.compositional.scan.patterns import patterns
 from tasks.compositional.scan.splits import SPLITS
-from tasks.compositional.task import ScanTask, measure
+from tasks.compositional.task import Parts, ScanTask, measure
 
 
 class Answers(Fitted):
@@ -80,7 +82,16 @@ def slices(x: str, y: str) -> list[str]:
 
 
 def scores(fitted: Any, ctx: Context | None = None, samples: int = 0) -> dict[tuple[str, str], Score]:
-    found = measure(Scripted(fitted), toy(), TEST, slices, ctx or Context(0), samples=samples)
+    problem = toy()
+    parts = Parts(problem.train, problem.dev, TEST, [slices(*e) for e in TEST], 2, [Example("g", "g g")])
+    found = measure(
+        Scripted(fitted),
+        problem,
+        parts,
+        ctx or Context(0),
+        samples=samples,
+        executes=lambda p, y: p[-1] == y[0],
+    )
     return {(s.metric, s.slice): s for s in found}
 
 
@@ -95,6 +106,8 @@ def test_exact_match_and_slices_are_shares_of_their_examples() -> None:
     assert found["exact_match", "kind=consonant"] == Score("exact_match", 2 / 3, 3, "kind=consonant")
     assert found["exact_match", "late"] == Score("exact_match", 0.5, 2, "late")
     assert found["dev_exact_match", "all"] == Score("dev_exact_match", 1.0, 2)
+    assert found["iid_exact_match", "all"] == Score("iid_exact_match", 1.0, 1)
+    assert found["execution", "all"] == Score("execution", 1.0, 4)
 
 
 def test_interval_is_the_binomial_one() -> None:
@@ -139,7 +152,7 @@ def test_facts_of_the_fit_become_scores_and_others_do_not() -> None:
 
 
 def test_every_score_is_a_declared_metric() -> None:
-    facts = {"steps": 1, "parameters": 1, "examples_seen": 1}
+    facts = dict.fromkeys(FACTS, 1.0)
     added = [Augmented("e", "e e", 0, "")]
     given = {metric for metric, _ in scores(Answers(double, augmented=added, facts=facts))}
     assert given == {m.name for m in METRICS}
@@ -237,16 +250,24 @@ def test_wrong_fields_are_usage_errors(change: dict[str, Any], message: str) -> 
         build(ScanTask, "scan-jump", {"split": "simple"}, change)
 
 
+def test_a_competitor_in_another_setting_is_skipped() -> None:
+    with pytest.raises(Skip, match="Scripted competes in training tasks; this one is in-context"):
+        run(InContextScan("length", n_test=2))
+
+
 def test_mcd_without_data_is_a_data_error() -> None:
     with pytest.raises(DataError, match="scan split mcd1 needs"):
         run(ScanTask("mcd1"))
 
 
 def test_the_card_has_a_task_for_every_split() -> None:
-    assert {t.params["split"] for t in TASKS} == set(SPLITS)
-    assert len({t.name for t in TASKS}) == len(TASKS) == 15
+    scan = [t for t in TASKS if t.name.startswith("scan-")]
+    assert {t.params["split"] for t in scan} == set(SPLITS)
+    assert len(scan) == 15
+    assert len({t.name for t in TASKS}) == len(TASKS)
     for spec in TASKS:
-        build(ScanTask, spec.name, spec.params, *spec.presets.values())
+        for preset in spec.presets.values():
+            build(load(spec.where), spec.name, spec.params, preset)
         assert spec.metric(spec.primary) is not None
 
 

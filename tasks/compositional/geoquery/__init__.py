@@ -1,0 +1,1 @@
+"""GeoQuery in FunQL: its programs, generated databases, and when two programs mean the same."""
