@@ -5,7 +5,8 @@ A file asks for a table with two comments; what stands between them is replaced:
     <!-- board: front -->
     <!-- board: end -->
 
-`front` is one line a task; `family NAME` has the methods of a family as rows and its tasks as columns.
+`front` is one line a task; `family NAME` has the methods of a family as rows and its tasks as columns, and
+`family NAME PATTERN` only the tasks whose names the shell pattern matches.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from leaderboard import figures
@@ -20,7 +22,7 @@ from leaderboard.board import Board, Entry, Table
 from suite.errors import UsageError
 
 PROFILE = "small"
-BEGIN = re.compile(r"^<!-- board: (front|family (\S+)) -->$")
+BEGIN = re.compile(r"^<!-- board: (front|family (\S+)(?: (\S+))?) -->$")
 END = "<!-- board: end -->"
 MARK = "<!-- board:"
 CODE = " " * 4
@@ -57,17 +59,17 @@ def _mean(table: Table, role: str) -> str:
     return figures.number(next((e.mean() for e in table.of_role(role)), None), _unit(table))
 
 
-def family(board: Board, name: str) -> str:
+def family(board: Board, name: str, pattern: str = "*") -> str:
     """Methods as rows, tasks as columns; the ceiling first, nulls last, between them by mean rank.
 
     A method without a score on a task has its place among the last there, and the cell says how its runs
-    ended. UsageError for a family without a published table.
+    ended; one that never ran on any of the tasks is no row. UsageError for a family without a published
+    table whose task the pattern matches.
     """
-    tables = [t for t in _published(board) if t.family == name]
+    tables = [t for t in _published(board) if t.family == name and fnmatchcase(t.task, pattern)]
     if not tables:
-        raise UsageError(
-            f"family '{name}' has no results of profile {PROFILE}; `suite list families` shows all"
-        )
+        which = f"family '{name}'" + ("" if pattern == "*" else f" with tasks '{pattern}'")
+        raise UsageError(f"{which} has no results of profile {PROFILE}; `suite list families` shows all")
     rows: dict[tuple[str, str, str], dict[str, Entry]] = {}
     for table in tables:
         for entry in table.entries:
@@ -188,10 +190,10 @@ def _marked(line: str, board: Board, place: str) -> str:
     """The table that a mark asks for."""
     begin = BEGIN.match(line)
     if begin is None:
-        known = f"'{MARK} front -->' or '{MARK} family NAME -->', at the start of a line"
+        known = f"'{MARK} front -->' or '{MARK} family NAME [PATTERN] -->', at the start of a line"
         raise UsageError(f"{place}: '{figures.clean(line)[:80]}' opens no table; write {known}")
     try:
-        return front(board) if begin[1] == "front" else family(board, begin[2])
+        return front(board) if begin[1] == "front" else family(board, begin[2], begin[3] or "*")
     except UsageError as error:
         raise UsageError(f"{place}: {error}") from None
 

@@ -82,6 +82,20 @@ def test_only_what_stands_between_marks_is_replaced(filled: Any) -> None:
     assert summary.renewed(new, board, "x.md") == new
 
 
+def test_a_pattern_chooses_tasks_and_leaves_out_who_never_ran_there(rows: Any) -> None:
+    rows.seeds("toy-nan", [0.5, 0.5], task="cogs-a")
+    rows.seeds("toy-nan", [0.7, 0.7], task="scan-b")
+    rows.seeds("toy-slow", [0.6, 0.6], task="scan-b")
+    text = summary.renewed("<!-- board: family toy cogs* -->\n<!-- board: end -->", rows.board(), "x.md")
+    assert text.split("\n")[2:-2] == [
+        "| method | cogs-a | seeds |",
+        "|---|---:|---:|",
+        "| toy-nan | 0.5 (0.5 to 0.5) | 2 |",
+    ]
+    with pytest.raises(UsageError, match=r"family 'toy' with tasks 'lm\*' has no results"):
+        summary.family(rows.board(), "toy", "lm*")
+
+
 def test_a_mark_without_an_end_and_an_unknown_family_are_refused(filled: Any) -> None:
     with pytest.raises(UsageError, match="no '<!-- board: end -->'"):
         summary.renewed("<!-- board: front -->\nrest", filled.board(), "x.md")
