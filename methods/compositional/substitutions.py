@@ -27,7 +27,8 @@ class Slot(NamedTuple):
     """A component of one line that may leave.
 
     x: its words. kind: what may enter (see `Substitutions.admitted`). piece: the number of the same
-    component in the pool. start, end: its words in the line's input, [start, end), the first place of several.
+    component in the pool, -1 where the pool was thinned and lacks it. start, end: its words in the line's
+    input, [start, end), the first place of several.
     """
 
     x: str
@@ -40,8 +41,8 @@ class Slot(NamedTuple):
 class Substitutions(ABC):
     """The components of a set of training lines.
 
-    train: the lines. pieces: the pool, distinct, in order of appearance. A slot admits its own piece, whose
-    entering leaves the line as it is.
+    train: the lines. pieces: the pool, distinct, in order of appearance. A slot admits its own piece where
+    the pool has it; its entering leaves the line as it is.
     """
 
     train: Sequence[Example]

@@ -1,10 +1,9 @@
-"""Components of COGS: by hand on sentences, by the published counts and the interpreter on the files."""
+"""Components of COGS: by hand on sentences, by brute force on generated ones, by counts on the files."""
 
 from __future__ import annotations
 
 import gzip
 import os
-import random
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -14,16 +13,20 @@ import pytest
 from methods.compositional.cogs_components import (
     Component,
     Cut,
-    Sentence,
     Signature,
     component,
     cuts,
+    gaps,
+    primitives,
     role_safe,
-    sentence,
     substitute,
+    taken,
+    words_at,
 )
-from tasks.compositional.cogs.grammar import Lexicon, Unreadable, interpret
-from tasks.compositional.cogs.lexicon import induce
+from methods.compositional.cogs_sentences import Sentence, sentence, sentences
+from tasks.compositional.cogs.generator import generate
+from tasks.compositional.cogs.grammar import Lexicon, interpret
+from tasks.compositional.contract import Example
 from tasks.compositional.notation.cogs import logical_form
 from tasks.compositional.notation.cogs_reading import read
 
@@ -51,7 +54,7 @@ def cut(host: Sentence, signature: Signature, words: str) -> Cut:
     return found
 
 
-def taken(text: str, signature: Signature, words: str) -> Component:
+def cut_out(text: str, signature: Signature, words: str) -> Component:
     host = parsed(text)
     return component(host, cut(host, signature, words))
 
@@ -128,7 +131,7 @@ def test_a_substitution_means_what_the_interpreter_says(
     if leaves is None:
         assert all(c.signature != signature for c in cuts(host))
         return
-    new = substitute(host, cut(host, signature, leaves), taken(donor, signature, enters))
+    new = substitute(host, cut(host, signature, leaves), cut_out(donor, signature, enters))
     assert " ".join(new.words) == made
     assert new.form == logical_form(interpret(made, WORDS))
 
@@ -147,11 +150,11 @@ def test_putting_back_what_left_gives_the_sentence_again() -> None:
 def test_a_verb_of_another_frame_and_a_name_with_a_modifier_are_not_safe() -> None:
     host = parsed("A cup broke .")
     at = cut(host, VERB, "broke")
-    assert not role_safe(host, at, taken("Mia slept .", VERB, "slept"))
-    assert role_safe(host, at, taken("A box broke .", VERB, "broke"))
+    assert not role_safe(host, at, cut_out("Mia slept .", VERB, "slept"))
+    assert role_safe(host, at, cut_out("A box broke .", VERB, "broke"))
     host = parsed("Mia saw a cup on the bed .")
-    assert not role_safe(host, cut(host, NOUN, "a cup"), taken("Mia slept .", NOUN, "Mia"))
-    assert role_safe(host, cut(host, NOUN, "the bed"), taken("Mia slept .", NOUN, "Mia"))
+    assert not role_safe(host, cut(host, NOUN, "a cup"), cut_out("Mia slept .", NOUN, "Mia"))
+    assert role_safe(host, cut(host, NOUN, "the bed"), cut_out("Mia slept .", NOUN, "Mia"))
 
 
 @cache
@@ -171,9 +174,10 @@ def pool() -> dict[Signature, dict[tuple[str, ...], Component]]:
     """Every distinct component of the training sentences by its signature."""
     made: dict[Signature, dict[tuple[str, ...], Component]] = defaultdict(dict)
     for host in published()[1]:
-        for c in cuts(host):
-            new = component(host, c)
-            made[c.signature].setdefault(new.words, new)
+        for gap in gaps(host.shape):
+            words = words_at(host, gap)
+            if words not in made[gap.signature]:
+                made[gap.signature][words] = taken(host, gap)
     return made
 
 
@@ -196,22 +200,113 @@ def test_the_pool_has_the_sizes_of_the_released_code() -> None:
     assert len({c.shape for c in pool()[Signature("tree", "verb", "")].values()}) == 29
 
 
-@pytest.mark.parametrize("safe", [False, True])
-def test_labels_are_as_right_as_the_mode_promises(safe: bool) -> None:
-    lexicon = induce(published()[0])
-    rng = random.Random(0)
-    members = {signature: list(found.values()) for signature, found in pool().items()}
-    right, made = 0, {}
-    for _ in range(10_000):
-        host = rng.choice(published()[1])
-        c = rng.choice(list(cuts(host)))
-        new = rng.choice(members[c.signature])
-        if not safe or role_safe(host, c, new):
-            result = substitute(host, c, new)
-            made[" ".join(result.words)] = result.form
-    for text, form in made.items():
-        try:
-            right += logical_form(interpret(text, lexicon)) == form
-        except Unreadable:
-            continue
-    assert right == len(made) if safe else 0.97 <= right / len(made) <= 0.995
+def test_trees_and_nouns_are_as_many_as_in_the_released_pool() -> None:
+    """The released code counts a tree at the start of a sentence apart from the same one within; of nouns it
+    counts each once, whatever its article, and those that stand alone twice."""
+    rows, found = published()
+    trees = {
+        s.words[c.start : c.end]
+        for s in found
+        for c in cuts(s)
+        if c.signature == Signature("tree", "verb", "")
+    }
+    assert len(trees) == 26_154
+    nouns = {s.words[n.place] for s in found for n in s.nodes if n.kind in ("noun", "name")}
+    alone = [new for x, y in rows for signature, new in primitives(Example(x, y)) if signature == NOUN]
+    names = {c.words[0] for c in alone if len(c.words) == 1}
+    assert len(nouns | names) + sum(len(c.words) == 2 for c in alone) == 590
+    assert sum(len(primitives(Example(x, y))) > 0 for x, y in rows) == 143
+
+
+def test_a_word_that_stands_alone_is_a_noun_with_both_articles_a_name_or_a_lower_verb() -> None:
+    made = primitives(Example("cup", "LAMBDA a . cup ( a )"))
+    assert [(signature, new.words, new.nodes[0].definite) for signature, new in made] == [
+        (NOUN, ("a", "cup"), False),
+        (NOUN, ("the", "cup"), True),
+    ]
+    ((signature, name),) = primitives(Example("Mia", "Mia"))
+    assert (signature, name.words, name.nodes[0].kind) == (NOUN, ("Mia",), "name")
+    ((signature, verb),) = primitives(Example("sleep", "LAMBDA a . LAMBDA e . sleep . agent ( e , a )"))
+    assert (signature, verb.frame) == (Signature("word", "xcomp", "xcomp"), ("active", "agent"))
+    assert primitives(Example("Mia slept .", "sleep . agent ( x_1 , Mia )")) == []
+
+
+def test_a_word_that_stands_alone_enters_like_any_other() -> None:
+    host = parsed("Tom wanted to sleep .")
+    ((_, crawl),) = primitives(Example("crawl", "LAMBDA a . LAMBDA e . crawl . agent ( e , a )"))
+    at = cut(host, Signature("word", "xcomp", "xcomp"), "sleep")
+    assert role_safe(host, at, crawl)
+    assert substitute(host, at, crawl).example("cogs-ql") == (
+        "Tom wanted to crawl .",
+        "want ( agent = Tom , xcomp = crawl ( agent = Tom ) )",
+    )
+    _, (_, shark) = primitives(Example("shark", "LAMBDA a . shark ( a )"))
+    assert substitute(host, cut(host, NOUN, "Tom"), shark).example("cogs") == (
+        "The shark wanted to sleep .",
+        "* shark ( x_1 ) ; want . agent ( x_2 , x_1 ) AND want . xcomp ( x_2 , x_4 ) AND "
+        "sleep . agent ( x_4 , x_1 )",
+    )
+
+
+def test_a_lower_verb_with_another_role_is_not_safe() -> None:
+    host = parsed("Tom wanted to sleep .")
+    at = cut(host, Signature("word", "xcomp", "xcomp"), "sleep")
+    for form in (
+        "LAMBDA a . LAMBDA e . v . theme ( e , a )",
+        "LAMBDA a . LAMBDA b . LAMBDA e . v . agent ( e , b ) AND v . theme ( e , a )",
+    ):
+        ((_, verb),) = primitives(Example("v", form))
+        assert not role_safe(host, at, verb)
+
+
+def test_a_sentence_that_does_not_fit_its_form_is_left_out() -> None:
+    train = [
+        Example("Mia slept .", "sleep . agent ( x_1 , Mia )"),
+        Example("Tom slept .", "sleep . agent ( x_1 , Mia )"),
+        Example("cup broke .", "cup ( x_0 ) AND break . theme ( x_1 , x_0 )"),
+        Example("Mia", "Mia"),
+    ]
+    assert list(sentences(train, "cogs")) == [0]
+
+
+def generated() -> list[Sentence]:
+    """Generated sentences, some of them with many clauses or modifiers."""
+    made = generate(5, 120, 0, 0, 2)
+    rows = [Example(row.sentence, row.form) for row in (*made.train, *made.gen)]
+    return list(sentences(rows, "cogs").values())
+
+
+def test_what_can_leave_is_what_its_definition_says() -> None:
+    """By brute force over all runs: one node hangs outside, and at most one node has children outside."""
+    for host in generated():
+        found = {(c.first, c.last): c.signature.grain for c in cuts(host)}
+        for first in range(len(host.nodes)):
+            for last in range(first, len(host.nodes)):
+                run = range(first, last + 1)
+                entries = [i for i in run if host.nodes[i].parent not in run]
+                exits = {n.parent for i, n in enumerate(host.nodes) if i not in run and n.parent in run}
+                inner = [[c for c, n in enumerate(host.nodes) if n.parent == i] for i in run][:-1]
+                chain = all(members == [i + 1] for i, members in zip(run, inner, strict=False))
+                if first == last:
+                    assert found.pop((first, last)) == "word"
+                elif len(entries) == 1 and chain:
+                    assert found.pop((first, last)) == "span"
+                elif len(entries) == 1 and not exits:
+                    assert found.pop((first, last)) == "tree"
+        assert not found
+
+
+def test_exchange_keeps_the_signature_and_can_be_undone() -> None:
+    """For sentences two by two: what entered can leave again by the same signature, and gives the host back
+    when what had left returns (equal signatures are an equivalence relation by their making)."""
+    hosts = generated()
+    for host, donor in zip(hosts, hosts[1:], strict=False):
+        for c in cuts(host):
+            for d in cuts(donor):
+                if d.signature == c.signature:
+                    new = substitute(host, c, component(donor, d))
+                    last = c.first + d.last - d.first
+                    back = next(b for b in cuts(new) if (b.first, b.last) == (c.first, last))
+                    assert back.signature == c.signature
+                    assert component(new, back).words == component(donor, d).words
+                    assert substitute(new, back, component(host, c)) == host
