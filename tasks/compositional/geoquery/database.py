@@ -17,7 +17,9 @@ from typing import NamedTuple
 
 COUNTRY = "usa"
 
-_MOST_PEOPLE, _LONGEST, _WIDEST = (140_000, 300_000, 900_000), (700, 1_500, 4_000), (4_500, 10_000, 30_000)
+_MOST_PEOPLE = (140_000, 300_000, 500_000, 900_000)
+_LONGEST = (700, 1_500, 2_500, 4_000)
+_WIDEST = (4_500, 10_000, 15_000, 30_000)
 """Bounds of city populations, river lengths and lake areas, one a database: none, half or most are major."""
 
 _STATES = (
@@ -194,9 +196,9 @@ class Names(NamedTuple):
 def generate(seed: int, names: Names) -> Database:
     """A random country that knows `names` and others besides.
 
-    Borders are symmetric, some states border on none and some have no river, a capital is a city of its state,
-    and no two things of a kind have the same population, area, length or elevation, so that the largest of
-    any is one. A city of `names` without a state is in one to three states, a city with one in that state
+    Borders are symmetric, some states border on none and some have no river, a capital is a city of its
+    state, and no two things of a kind have the same population, area, length or elevation, so that one is
+    the largest. A city of `names` without a state is in one to three states, a city with one in that state
     and mostly in others too; the names of other cities recur from state to state as well.
     """
     rng = random.Random(seed)
@@ -204,10 +206,8 @@ def generate(seed: int, names: Names) -> Database:
     states = _filled(rng, [*names.states, *known], "state", 10)
     towns = _towns(rng, states, names.cities)
     n = sum(map(len, towns.values()))
-    people, areas = (
-        iter(rng.sample(range(20_000, rng.choice(_MOST_PEOPLE)), n)),
-        iter(rng.sample(range(10, 3_000), n)),
-    )
+    people = iter(_moved(rng, rng.sample(range(20_000, rng.choice(_MOST_PEOPLE)), n), 0))
+    areas = iter(_moved(rng, rng.sample(range(10, 3_000), n), 0))
     cities = tuple(City(c, s, next(people), next(areas)) for s in states for c in towns[s])
     asked = {city for city, _ in names.cities}
     rivers, lakes = _rivers(rng, names.rivers, states, towns), _lakes(rng, states)
@@ -253,14 +253,14 @@ def _states(
     cities: Sequence[City],
     asked: Collection[str],
 ) -> tuple[State, ...]:
-    """States along a path with some more borders, the last ones apart; cities asked about are often capitals."""
+    """States along a path with some more borders, the last apart; cities asked about are often capitals."""
     path = names[: -rng.choice((1, 1, len(names) // 3))]
     shortcuts = [rng.sample(path, 2) for _ in range(rng.randint(1, len(path) // 2))]
     borders = {frozenset(pair) for pair in chain(zip(path, path[1:], strict=False), shortcuts)}
     in_cities = {state: sum(c.population for c in cities if c.state == state) for state in names}
     step = 1 + max(in_cities.values())  # more than all its cities: no two states have the same population
-    steps = _last(rng, rng.sample(range(1, 3 * len(names)), len(names)))
-    areas = _last(rng, rng.sample(range(3_000, 300_000), len(names)))
+    steps = _moved(rng, rng.sample(range(1, 3 * len(names)), len(names)), -1)
+    areas = _moved(rng, rng.sample(range(3_000, 300_000), len(names)), -1)
     found = []
     for name, k, area in zip(names, steps, areas, strict=True):
         likely = [city for city in towns[name] if city in asked]
@@ -270,26 +270,27 @@ def _states(
     return tuple(found)
 
 
-def _last(rng: random.Random, numbers: list[int]) -> list[int]:
-    """The numbers, half the time with the largest or the smallest moved to the end.
+def _moved(rng: random.Random, numbers: list[int], place: int) -> list[int]:
+    """The numbers, mostly with the largest or the smallest swapped to `place`.
 
-    The last state borders on none; else "the largest" and "the largest with a neighbour" are mostly one.
+    That is where a state without neighbours or rivers is; otherwise "the largest" and "the largest with a
+    neighbour" would mostly be one.
     """
-    if rng.random() < 0.5:
-        end = rng.choice((max, min))(numbers)
-        numbers.append(numbers.pop(numbers.index(end)))
+    if rng.random() < 0.8:
+        k = numbers.index(rng.choice((max, min))(numbers))
+        numbers[k], numbers[place] = numbers[place], numbers[k]
     return numbers
 
 
 def _rivers(
     rng: random.Random, asked: Sequence[str], states: Sequence[str], towns: Mapping[str, Sequence[str]]
 ) -> tuple[River, ...]:
-    """Rivers through one to four states and some of their cities; the first states have none."""
-    names = _filled(rng, asked, "river", 8)
-    wet = states[rng.choice((1, len(states) // 2)) :]
+    """Rivers through one to five states and some of their cities; the first states have none."""
+    names = _filled(rng, asked, "river", 10)
+    wet = states[rng.choice((1, 1, len(states) // 2)) :]
     found = []
     for name, length in zip(names, rng.sample(range(100, rng.choice(_LONGEST)), len(names)), strict=True):
-        through = tuple(rng.sample(wet, rng.randint(1, 4)))
+        through = tuple(rng.sample(wet, rng.randint(1, 5)))
         cities = tuple((c, s) for s in through for c in towns[s] if rng.random() < 0.3)
         found.append(River(name, length, through, cities))
     return tuple(found)
@@ -317,11 +318,8 @@ def _places(
         sites.append((rng.choice(list(towns)), ""))
     rng.shuffle(sites)
     free = [e for e in rng.sample(range(-900, 15_000), len(sites) + len(elevations)) if e not in elevations]
-    titles = [*places, *(f"place {k}" for k in range(len(sites)))]
-    heights = [
-        *free[: len(sites) - len(elevations)],
-        *elevations,
-    ]  # the named ones first, those of a number last
+    titles = dict.fromkeys((*places, *(f"place {k}" for k in range(len(sites)))))
+    heights = [*free[: len(sites) - len(elevations)], *elevations]  # so no named place has an asked elevation
     return tuple(
         Place(name, height, state, city, rng.random() < 0.5)
         for name, height, (state, city) in zip(titles, heights, sites, strict=False)

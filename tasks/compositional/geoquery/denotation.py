@@ -4,11 +4,11 @@ The usual measure is execution accuracy, the share of predictions with the same 
 the facts of GeoQuery. Those facts are not at hand, so here a prediction is right when it has the answer of
 the reference on each of several databases generated over the same schema (`database.generate`), after the
 test suites of Zhong, Yu & Klein 2020 ("Semantic Evaluation for Text-to-SQL with Distilled Test Suites",
-EMNLP). It is an approximation, and its figures are not to be compared with execution accuracies on
-geobase: two programs that agree there by chance (no river is in either state) differ here, and two that
-differ there may agree here, when no generated database tells them apart.
+EMNLP). It is an approximation and its figures are not to be compared with accuracies on geobase: programs
+that agree there by chance (no river is in either state) differ here, and programs of different meaning are
+the same here when no generated database tells them apart, for instance two counts that are always 1.
 
-Functors mean what the GeoQuery evaluators make of them; where those differ or are silent:
+Functors mean what public evaluators of GeoQuery make of them; where those differ or are silent:
 
 * `most` and `fewest` keep what stands first in them (`most ( state ( ... ) )` is a state), of the things
   related to at least one; on a tie, all of them.

@@ -23,6 +23,9 @@ KINDS = ("state", "city", "river", "place", "lake", "country")
 DEEPEST = 100
 """Calls inside one another that `parse` follows; the programs of GeoQuery have at most 16."""
 
+LONGEST = 1_000
+"""Tokens that `parse` reads; the longest program of GeoQuery has about 50."""
+
 Kinds = frozenset[str]
 Result = Mapping[str, Kinds]
 """For each kind of argument that a functor accepts, the kinds of what it gives."""
@@ -138,6 +141,8 @@ def parse(program: str) -> Call:
     Blanks around brackets and commas do not matter, those inside a name do.
     """
     tokens = re.findall(r"[(),]|[^\s(),]+", program)
+    if len(tokens) > LONGEST:
+        raise ValueError(f"more than {LONGEST} tokens")
     tree, end = _term(tokens, 0, 0)
     if end < len(tokens):
         raise ValueError(f"'{tokens[end]}' follows the end of the program")
