@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,9 @@ from tasks.compositional.contract import Augmented, Example
 
 if TYPE_CHECKING:
     from methods.compositional.lcs import Lcs
+
+NUMBERS = 1 << 20
+"""So many log-probabilities of the parser are held at a time; SCAN's (at the sizes here) fit as a whole."""
 
 
 def alternate(method: Lcs, parser: Any, session: Session) -> list[Augmented]:
@@ -43,11 +47,12 @@ class Players:
 
     def __init__(self, method: Lcs, parser: Any, session: Session) -> None:
         self.method, self.parser, self.session = method, parser, session
-        self.actions = Actions.of(session.train, session.problem.language, method.candidates)
-        self.taken = Taken(self.actions)
+        self.actions = Actions.of(session.train, session.problem.language, method.candidates, method.pool)
+        self.allowed = self.actions.allowed.to(session.ctx.device)
+        self.taken = Taken(method.steps, method.batch)
         self.policy = Policy(
             len(session.vocabularies[0]),
-            len(self.actions.components),
+            (self.actions.n_leaving, len(self.actions.pieces)),
             embed=method.policy_embed,
             hidden=method.policy_hidden,
             width=method.policy_width,
@@ -93,16 +98,12 @@ class Players:
 
     def _draw(self, hosts: Any, draws: int) -> Choices:
         """Substitutions for the given hosts."""
-        source, candidates = self._tensors(hosts)
-        return self.policy.draw(source, candidates, self.actions.exchangeable, draws)
-
-    def _tensors(self, hosts: Any) -> tuple[Tensor, Tensor]:
         device = self.session.ctx.device
-        pairs = [self.session.train[h] for h in hosts]
-        rows = training.encode_pairs(pairs, self.session.vocabularies)
-        return training.collate(rows, device).source, self.actions.candidates[torch.from_numpy(hosts)].to(
-            device
-        )
+        lines = torch.from_numpy(hosts)
+        tables = (self.actions.candidates[lines].to(device), self.actions.kinds[lines].to(device))
+        source = self._collate([self.session.train[h] for h in hosts]).source
+        through = self.method.estimator != "score_function"
+        return self.policy.draw(source, *tables, self.allowed, draws, through=through)
 
     @torch.no_grad()
     def _losses(self, hosts: Any, choices: Choices) -> Tensor:
@@ -112,10 +113,14 @@ class Players:
             for outs, intos in zip(choices.out.tolist(), choices.into.tolist(), strict=True)
             for h, o, i in zip(hosts, outs, intos, strict=True)
         ]
-        batch = self._collate(pairs)
-        with training.autocast(self.session.ctx.device, self.method.dtype):
-            log_p = self.parser(batch.source, batch.target)
-        return training.token_nll(log_p, batch.target).view(choices.out.shape)
+        rows = training.encode_pairs(pairs, self.session.vocabularies)
+        losses = torch.empty(len(rows), device=self.session.ctx.device)
+        for part in parts([len(y) for _, y in rows], NUMBERS // len(self.session.vocabularies[1])):
+            batch = training.collate([rows[k] for k in part], self.session.ctx.device)
+            with training.autocast(self.session.ctx.device, self.method.dtype):
+                log_p = self.parser(batch.source, batch.target)
+            losses[part] = training.token_nll(log_p, batch.target)
+        return losses.view(choices.out.shape)
 
     def _collate(self, pairs: list[Example]) -> training.Batch:
         rows = training.encode_pairs(pairs, self.session.vocabularies)
@@ -128,22 +133,19 @@ class Players:
         hosts = self.hosts[step, self.method.batch :]
         if self.method.policy == "learned":
             choices = self._draw(hosts, 1)
-            picks = zip(hosts.tolist(), choices.out[0].tolist(), choices.into[0].tolist(), strict=True)
+            outs, intos = choices.out[0].tolist(), choices.into[0].tolist()
+            picks = list(zip(hosts.tolist(), outs, intos, strict=True))
         else:
             picks = self._uniform(hosts)
-        pairs = []
-        for host, out, into in picks:
-            self.taken.add(host, out, into)
-            pairs.append(self.actions.make(host, out, into))
-        return self._collate(pairs)
+        self.taken.put(step, picks)
+        return self._collate([self.actions.make(*pick) for pick in picks])
 
     def _uniform(self, hosts: Any) -> list[tuple[int, int, int]]:
         """One uniform pick among the admissible (outgoing, incoming) pairs of each host."""
         picks = []
         for host in hosts.tolist():
-            pairs = self.actions.pairs(host)
-            out, into = pairs[int(torch.randint(len(pairs), (1,)))]
-            picks.append((host, out, into))
+            number = int(torch.randint(self.actions.n_pairs(host), (1,)))
+            picks.append((host, *self.actions.pair(host, number)))
         return picks
 
     def made(self) -> list[Augmented]:
@@ -155,3 +157,18 @@ class Players:
             if pair.x not in known and pair.x not in found:
                 found[pair.x] = Augmented(pair.x, pair.y, host, self.actions.describe(host, out, into))
         return list(found.values())
+
+
+def parts(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Batches of rows (their numbers) that fit into `room` places with their padding, by falling length.
+
+    All rows in one batch, in their order, where they fit; a row that is too long makes one of its own.
+    """
+    if len(lengths) * max(lengths) <= room:
+        return [list(range(len(lengths)))]
+    made: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda k: -lengths[k]):
+        if not made or (len(made[-1]) + 1) * lengths[made[-1][0]] > room:
+            made.append([])
+        made[-1].append(row)
+    return made

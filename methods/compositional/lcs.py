@@ -25,8 +25,9 @@ class Lcs(Neural):
     Gumbel-softmax times advantage); "score_function" is unbiased; "differentiable_embedding" splices the
     soft incoming embedding into the parser's input, the objective as the paper states it.
     draws: sentences made from each one in a policy step. warm_up: share of the steps before alternation.
-    candidates: at most so many outgoing components a sentence. The policy's sizes are the released ones
-    (embedding and query 512; hidden 128 a direction, with which the released code runs).
+    candidates: at most so many outgoing components a sentence. pool: about so many that may enter, thinned
+    evenly over their kinds (all where None); SCAN's hundred are never thinned. The policy's sizes are the
+    released ones (embedding and query 512; hidden 128 a direction, with which the released code runs).
     """
 
     compsub: bool = False
@@ -38,6 +39,7 @@ class Lcs(Neural):
     draws: int = 4
     warm_up: float = 80 / 150
     candidates: int = 10
+    pool: int | None = 2000
     policy_embed: int = 512
     policy_hidden: int = 128
     policy_width: int = 512
@@ -48,6 +50,10 @@ class Lcs(Neural):
             raise ValueError(
                 "draws must be at least 2: a single draw is its own baseline and teaches nothing"
             )
+        if self.candidates < 1:
+            raise ValueError(f"candidates must be at least 1, not {self.candidates}")
+        if self.pool is not None and self.pool < 2:
+            raise ValueError(f"pool must be at least 2, or none for every component; not {self.pool}")
         if not 0 <= self.warm_up <= 1:
             raise ValueError(f"warm_up must lie in [0, 1], not {self.warm_up}")
 

@@ -4,7 +4,7 @@ Components").
     c   = [h_1; h_T]                                     a biLSTM's reading of the sentence
     l^o = k cos(g(s_i), c)                               over the components of the sentence
     q   = W [c; sum_i z^o_i g(s_i)] + b
-    l^i = k cos(f(s_j), q)                               over the pool, others than exchangeable masked
+    l^i = k cos(f(s_j), q)                               over the pool, what may not enter masked
 
 with k = 2, so that no component is more than e^4 times as likely as another. Choices are drawn with
 straight-through Gumbel-softmax.
@@ -22,6 +22,9 @@ from methods.compositional.vocabulary import PAD
 
 MASKED = -1e4
 K = 2.0
+ELEMENTWISE = 256
+"""Up to so many pieces cosines are taken element by element (SCAN has about a hundred, and its results are
+kept to the bit); of more, as a product of unit vectors, which never holds (B, M, width)."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,21 @@ class Choices:
 
 
 class Policy(nn.Module):
-    """Distribution over substitutions, for sentences of a vocabulary and a pool of `n_components`."""
+    """Distribution over substitutions, for sentences of a vocabulary.
+
+    sizes: of the table of components that may leave, and of the pool of M pieces that may enter.
+    """
 
     def __init__(
-        self, vocabulary: int, n_components: int, *, embed: int, hidden: int, width: int, dropout: float
+        self, vocabulary: int, sizes: tuple[int, int], *, embed: int, hidden: int, width: int, dropout: float
     ) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, embed, padding_idx=PAD)
         self.dropout = nn.Dropout(dropout)
         self.reader = nn.LSTM(embed, hidden, 2, batch_first=True, bidirectional=True, dropout=dropout)
         context = 4 * hidden  # [h_1; h_T], each of both directions
-        self.outgoing = nn.Embedding(n_components, context)
-        self.incoming = nn.Embedding(n_components, width)
+        self.outgoing = nn.Embedding(sizes[0], context)
+        self.incoming = nn.Embedding(sizes[1], width)
         self.query = nn.Linear(2 * context, width)
 
     def read(self, source: Tensor) -> Tensor:
@@ -65,29 +71,48 @@ class Policy(nn.Module):
         return torch.cat([states[:, 0], last], 1)
 
     def out_logits(self, context: Tensor, candidates: Tensor) -> Tensor:
-        """(B, N) for candidates (B, N) of pool indices, -1 where a sentence has fewer."""
+        """(B, N) for candidates (B, N), numbers of components, -1 where a sentence has fewer."""
         g = self.outgoing(candidates.clamp(min=0))
         scores = K * F.cosine_similarity(g, context[:, None], dim=-1)
         return scores.masked_fill(candidates < 0, MASKED)
 
     def in_logits(self, context: Tensor, leaving: Tensor, allowed: Tensor) -> Tensor:
-        """(B, M) given the leaving component's embedding (B, context); `allowed` (B, M) are exchangeable."""
+        """(B, M) given the leaving component's embedding (B, context); `allowed` (B, M) may enter."""
         q = self.query(torch.cat([context, leaving], 1))
-        scores = K * F.cosine_similarity(self.incoming.weight[None], q[:, None], dim=-1)
-        return scores.masked_fill(~allowed, MASKED)
+        pieces = self.incoming.weight
+        if len(pieces) <= ELEMENTWISE:
+            cosines = F.cosine_similarity(pieces[None], q[:, None], dim=-1)
+        else:
+            cosines = F.normalize(q, dim=-1) @ F.normalize(pieces, dim=-1).T
+        return (K * cosines).masked_fill(~allowed, MASKED)
 
-    def draw(self, source: Tensor, candidates: Tensor, exchangeable: Tensor, draws: int) -> Choices:
-        """`draws` substitutions a sentence; `exchangeable` (M, M) says which component may replace which."""
+    def draw(
+        self,
+        source: Tensor,
+        candidates: Tensor,
+        kinds: Tensor,
+        allowed: Tensor,
+        draws: int,
+        *,
+        through: bool = True,
+    ) -> Choices:
+        """`draws` substitutions a sentence of source ids (B, S).
+
+        candidates (B, N): components that may leave, -1 where a sentence has fewer. kinds (B, N): the row of
+        each in `allowed` (K, M), which says what may enter. through: the choice of what enters teaches the
+        choice of what leaves, straight through; a score function is without bias only where it does not.
+        """
         context = self.read(source)
         logits = self.out_logits(context, candidates).expand(draws, -1, -1)
         z_out = F.gumbel_softmax(logits, tau=1.0, hard=True)
         out = z_out.argmax(-1)
         g = self.outgoing(candidates.clamp(min=0))
-        picked = candidates.expand(draws, -1, -1).gather(2, out[..., None])[..., 0]
+        picked = kinds.expand(draws, -1, -1).gather(2, out[..., None])[..., 0]
         rows = []
         for t in range(draws):
-            leaving = (z_out[t][..., None] * g).sum(1)
-            rows.append(self.in_logits(context, leaving, exchangeable[picked[t]]))
+            chosen = z_out[t] if through else z_out[t].detach()
+            leaving = (chosen[..., None] * g).sum(1)
+            rows.append(self.in_logits(context, leaving, allowed[picked[t]]))
         into_logits = torch.stack(rows)
         z_in = F.gumbel_softmax(into_logits, tau=1.0, hard=True)
         into = z_in.argmax(-1)
@@ -106,7 +131,8 @@ def straight_through_loss(choices: Choices, losses: Tensor) -> Tensor:
 
 
 def score_function_loss(choices: Choices, losses: Tensor) -> Tensor:
-    """The leave-one-out score-function estimator of the gradient of -E[L]: unbiased for T >= 2."""
+    """The leave-one-out score-function estimator of the gradient of -E[L]: unbiased for T >= 2, of choices
+    drawn without `through`."""
     return -(_advantage(losses) * choices.log_q).sum(0).mean() / (len(losses) - 1)
 
 
