@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,15 +23,28 @@ SLOTS = tuple(f"WUG{k}" for k in range(10))
 class Limits:
     """What counts as a template, and how much is made of one.
 
+    The defaults are the released settings for SCAN.
+
     slots: fragments that are taken out of an example, at most. size: tokens of a fragment, at most.
     length: examples of that many tokens (input, separator, output) or more give no template.
-    variants: new fillings of one template, at most.
+    variants: new fillings of one template, at most. lines: distinct examples that are looked at, all
+    where None: one-word inputs and those with a word of no other line, then others by chance.
     """
 
     slots: int = 2
     size: int = 1
     length: int = 40
     variants: int = 2
+    lines: int | None = None
+
+
+LIMITS = {
+    "scan": Limits(),
+    "cogs": Limits(lines=4000),
+    "cogs-ql": Limits(lines=4000),
+    "geoquery": Limits(size=4),
+}
+EXAMPLES = {"scan": 1000, "cogs": 2000, "cogs-ql": 2000, "geoquery": 2000}
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,10 @@ class Geca(Neural):
 
     A template is an example without some fragments, which are taken out of input and output wherever they
     occur. Two templates that share a filling are neighbours, and a template takes over the fillings of a
-    neighbour that has several. The defaults are the released settings for SCAN.
+    neighbour that has several. A field that is None has the language's setting, see `LIMITS`: for SCAN
+    the released one. For semantic parsing the release takes out 3 fragments of up to 4 tokens and makes
+    2,000 examples. GeoQuery has 2 fragments here, and COGS, for which no setting is published, 2 of one
+    token each from 4,000 of its lines: the templates of a line grow with the power of its length.
 
     Different from the release: templates are visited in a random order until `n` examples are made (there:
     in the order of a hash table). Fillings are drawn by the number of neighbours that offer them, and one
@@ -49,40 +65,54 @@ class Geca(Neural):
     1,000 adjacencies is left out: it has no effect in the released code. Of several outputs for one new
     input the first is kept (there: all).
 
-    wug_count, wug_size, max_length, variants: see `Limits`. n: new examples, at most.
+    wug_count, wug_size, max_length, variants, lines: see `Limits`. n: new examples, at most.
     """
 
     aug_ratio: float = 0.3
     dedup: bool = True
-    wug_count: int = 2
-    wug_size: int = 1
-    max_length: int = 40
-    variants: int = 2
-    n: int = 1000
+    wug_count: int | None = None
+    wug_size: int | None = None
+    max_length: int | None = None
+    variants: int | None = None
+    lines: int | None = None
+    n: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("wug_count", "wug_size", "max_length", "variants", "n"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.wug_count > len(SLOTS):
+        for name in ("wug_count", "wug_size", "max_length", "variants", "lines", "n"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if self.wug_count is not None and self.wug_count > len(SLOTS):
             raise ValueError(f"wug_count must be at most {len(SLOTS)}, not {self.wug_count}")
+
+    def limits(self, language: str) -> Limits:
+        """The fields that are set, and the language's limits for the others (SCAN's where it has none)."""
+        fields = {
+            "slots": self.wug_count,
+            "size": self.wug_size,
+            "length": self.max_length,
+            "variants": self.variants,
+            "lines": self.lines,
+        }
+        chosen = {name: value for name, value in fields.items() if value is not None}
+        return replace(LIMITS.get(language, LIMITS["scan"]), **chosen)
 
     def augment(self, problem: Problem, ctx: Context) -> list[Augmented]:
         """At most `n` recombinations whose input and output are both unseen."""
-        limits = Limits(self.wug_count, self.wug_size, self.max_length, self.variants)
-        return recombine(problem.train, self.n, limits, ctx.rng("geca"))
+        n = self.n if self.n is not None else EXAMPLES.get(problem.language, EXAMPLES["scan"])
+        return recombine(problem.train, n, self.limits(problem.language), ctx.rng("geca"))
 
 
 class Index:
     """The templates of a training set and their fillings, each with the first line that shows it."""
 
-    def __init__(self, train: Sequence[Example], limits: Limits) -> None:
+    def __init__(self, lines: Mapping[Example, int], limits: Limits) -> None:
         self.fillings: dict[Tokens, dict[Arguments, int]] = defaultdict(dict)
         self.templates: dict[Arguments, list[Tokens]] = defaultdict(list)
         self._offers: dict[Arguments, Counter[Arguments]] = {}
         self._choices: dict[frozenset[Arguments], Counter[Arguments]] = {}
-        for example, line in first_lines(train).items():
+        for example, line in lines.items():
             for template, arguments in generalisations(joined(example), limits):
                 fillings = self.fillings[template]
                 if arguments not in fillings:
@@ -119,7 +149,7 @@ class Index:
 
 def recombine(train: Sequence[Example], n: int, limits: Limits, rng: np.random.Generator) -> list[Augmented]:
     """At most `n` new examples, each a template of one training line with a neighbour's filling."""
-    index = Index(train, limits)
+    index = Index(drawn_lines(train, limits.lines, rng), limits)
     seen_x, seen_y = {e.x for e in train}, {e.y for e in train}
     made: dict[str, Augmented] = {}
     templates = list(index.fillings)
@@ -179,6 +209,18 @@ def first_lines(train: Sequence[Example]) -> dict[Example, int]:
     for line, example in enumerate(train):
         lines.setdefault(Example(*example), line)
     return lines
+
+
+def drawn_lines(train: Sequence[Example], n: int | None, rng: np.random.Generator) -> dict[Example, int]:
+    """`n` of the `first_lines` in order; inputs that alone show a word, or are one, come before any drawn."""
+    lines = first_lines(train)
+    if n is None or len(lines) <= n:
+        return lines
+    examples = list(lines)
+    uses = Counter(word for e in examples for word in set(e.x.split()))
+    common = np.array([" " in e.x and all(uses[w] > 1 for w in e.x.split()) for e in examples])
+    kept = np.lexsort((rng.random(len(examples)), common))[:n]
+    return {examples[k]: lines[examples[k]] for k in np.sort(kept)}
 
 
 def describe(old: Arguments, new: Arguments) -> str:

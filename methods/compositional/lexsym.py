@@ -30,7 +30,8 @@ class LexSym(Neural):
     Different from the release: it swaps anew in every batch; here up to `n` distinct examples whose input
     is in no training line are drawn beforehand, from 10 n swaps. With the default that is 300,000, about as
     many as 4,800 batches of 128 hold at aug_ratio 0.5. Partners are looked for among all training inputs
-    (there: in a sample of 5,000 of each word).
+    (there: in a sample of 5,000 of each word). As there, an input of one word makes it a partner of every
+    other such word, so that on COGS some bare nouns change places with bare verbs or names.
     """
 
     n: int = 30_000

@@ -31,7 +31,7 @@ class NearestNeighbour(Learner):
     An input that occurs several times in training counts once, with its first output.
     """
 
-    settings = frozenset({"training", "in-context"})
+    competes = frozenset({"training", "in-context"})
 
     def fit(self, problem: Problem, ctx: Context) -> Neighbours:
         """Keep the distinct training lines; raises Skip when there is none."""

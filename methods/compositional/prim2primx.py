@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,17 @@ Primitives = Mapping[str, str]
 INDEXED = re.compile(r"(.*\D)([1-9]\d*)")
 
 
+class Settings(NamedTuple):
+    """See `Prim2PrimX`."""
+
+    tau: float
+    copies: int
+    per_example: int
+
+
+SETTINGS = {"scan": Settings(0.9, 5, 10), "cogs": Settings(0.5, 2, 2)}
+
+
 @dataclass(frozen=True)
 class Prim2PrimX(Neural):
     """A parser trained on a mix of the training lines and lines with indexed primitives.
@@ -28,9 +40,10 @@ class Prim2PrimX(Neural):
     occurs in input and output. A line with k primitives has (copies + 1)^k - 1 mutations.
 
     tau: words in more than this share of the lines are no primitives. per_example: mutations drawn for a
-    line, all of them when None. max_n: at most so many examples, drawn from all lines alike. The defaults
-    are the released settings for SCAN's addprim_jump; around_right has tau 0.9 and per_example 10 (with
-    0.5 its "left" and "right" are too frequent), COGS has copies 2 and per_example 2.
+    line, all of them when 0. max_n: at most so many examples, drawn from all lines alike. None is the
+    language's setting in `SETTINGS`: for COGS the released one; for SCAN the released one for around_right
+    (the release has tau 0.5 and all mutations for addprim_jump; with 0.5 "left" and "right" are too
+    frequent in around_right); for every other language that of COGS, which is no setting of the paper's.
 
     The release trains on one file of lines and mutations together; aug_ratio 0.95 is the share of mutations
     in it (0.94 on addprim_jump). The vocabularies grow by the twins; a parser that emits one for an
@@ -39,25 +52,32 @@ class Prim2PrimX(Neural):
     """
 
     aug_ratio: float = 0.95
-    copies: int = 5
-    tau: float = 0.5
+    copies: int | None = None
+    tau: float | None = None
     per_example: int | None = None
     max_n: int = 400_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.copies < 1 or self.max_n < 1 or (self.per_example is not None and self.per_example < 1):
-            raise ValueError("copies, max_n and per_example must be at least 1 (per_example may be none)")
-        if not 0 < self.tau <= 1:
+        if self.max_n < 1 or (self.copies is not None and self.copies < 1):
+            raise ValueError("copies and max_n must be at least 1")
+        if self.per_example is not None and self.per_example < 0:
+            raise ValueError(f"per_example must not be negative, it is {self.per_example}")
+        if self.tau is not None and not 0 < self.tau <= 1:
             raise ValueError(f"tau must lie in (0, 1], not {self.tau}")
+
+    def settings(self, language: str) -> Settings:
+        """The fields that are set, and the language's settings for the others."""
+        chosen = {"tau": self.tau, "copies": self.copies, "per_example": self.per_example}
+        known = SETTINGS.get(language, SETTINGS["cogs"])
+        return known._replace(**{name: value for name, value in chosen.items() if value is not None})
 
     def augment(self, problem: Problem, ctx: Context) -> list[Augmented]:
         """Mutations of the distinct training lines."""
         rng = ctx.rng("prim2primx")
-        words = primitives(problem.train, self.copies, self.tau)
-        return mutations(
-            problem.train, words, self.copies, rng, per_example=self.per_example, max_n=self.max_n
-        )
+        tau, copies, per_example = self.settings(problem.language)
+        words = primitives(problem.train, copies, tau)
+        return mutations(problem.train, words, copies, rng, per_example=per_example or None, max_n=self.max_n)
 
 
 def primitives(train: Sequence[Example], copies: int = 5, tau: float = 0.5) -> dict[str, str]:

@@ -13,7 +13,9 @@ from methods.compositional.geca import (
     Geca,
     Limits,
     describe,
+    drawn_lines,
     fill,
+    first_lines,
     generalisations,
     joined,
     recombine,
@@ -191,17 +193,47 @@ def test_variants_limits_what_one_template_makes() -> None:
     assert [len(m) for m in made] == [1, 2, 4]
 
 
-def test_the_method_has_the_released_settings_and_draws_from_the_context() -> None:
+def test_scan_has_the_released_settings_and_draws_come_from_the_context() -> None:
     method = Geca()
-    assert (method.wug_count, method.wug_size, method.variants, method.n) == (2, 1, 2, 1000)
-    assert (method.max_length, method.aug_ratio, method.dedup) == (40, 0.3, True)
+    assert method.limits("scan") == Limits(slots=2, size=1, length=40, variants=2, lines=None)
+    assert (method.aug_ratio, method.dedup) == (0.3, True)
     train = examples(["walk", "run", "jump", "walk twice", "run twice", "walk left", "turn left"])
     problem = Problem("scan", train, [], frozenset(), interpret, 53)
     context = Context(seed=3)
     assert method.augment(problem, context) == recombine(train, 1000, Limits(), context.rng("geca"))
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"wug_size": 0}, {"wug_count": 11}])
+def test_other_languages_have_their_own_limits_unless_they_are_given() -> None:
+    assert Geca().limits("geoquery") == Limits(size=4)
+    assert Geca().limits("cogs") == Geca().limits("cogs-ql") == Limits(lines=4000)
+    assert Geca(wug_size=2, lines=7).limits("cogs") == Limits(size=2, lines=7)
+    assert Geca().limits("unheard-of") == Limits()
+
+
+def test_lines_that_alone_show_a_word_are_looked_at_first() -> None:
+    train = [Example(f"a b{k % 2}", "A") for k in range(2)] + [
+        Example(f"b{k % 2} a c", "B") for k in range(2)
+    ]
+    train += [Example("dax a", "D"), Example("a", "A"), Example("a", "A")]
+    for seed in range(5):
+        lines = drawn_lines(train, 3, rng(seed))
+        assert {("dax a", 4), ("a", 5)} < {(e.x, line) for e, line in lines.items()}
+        assert len(lines) == 3
+        assert list(lines.values()) == sorted(lines.values())
+    assert drawn_lines(train, 6, rng()) == drawn_lines(train, None, rng()) == first_lines(train)
+    assert len(first_lines(train)) == 6
+
+
+def test_a_limit_on_lines_leaves_the_rest_of_the_training_set_known() -> None:
+    train = examples(["walk", "run", "walk twice", "walk left", "run left", "walk right", "run right"])
+    every = {a.x for a in recombine(train, 9, Limits(), rng())}
+    assert every == {"run twice"}
+    for seed in range(5):
+        made = recombine(train, 9, Limits(lines=4), rng(seed))
+        assert {a.x for a in made} <= every
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"wug_size": 0}, {"wug_count": 11}, {"lines": 0}])
 def test_settings_without_meaning_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Geca(**wrong)

@@ -151,6 +151,30 @@ def test_the_method_draws_from_the_context() -> None:
     assert len(LexSym(n=5).augment(problem, context)) == 5
 
 
+def cogs(noun: str, verb: str, free: bool) -> str:
+    return f"{verb} ( agent = {noun} )" if free else f"{noun} ( x_1 ) AND {verb} . agent ( x_2 , x_1 )"
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_a_noun_that_stands_for_itself_takes_its_place_in_a_logical_form(free: bool) -> None:
+    verbs = {"slept": "sleep", "ran": "run"}
+    words = [("cat", "slept"), ("cat", "ran"), ("dog", "slept"), ("bee", "slept")]
+    train = [Example(f"A {n} {v} .", cogs(n, verbs[v], free)) for n, v in words]
+    made = swaps(train, 50, rng())
+    # Every noun has been where a cat is, and both verbs go with a cat; the rest follows from swaps.
+    expected = {(n, v) for n in ("dog", "bee") for v in verbs} - set(words)
+    assert {a.example for a in made} == {
+        Example(f"A {n} {v} .", cogs(n, verbs[v], free)) for n, v in expected
+    }
+
+
+def test_bare_words_are_partners_whatever_they_are() -> None:
+    assert swappable(dict.fromkeys(["cat", "run"]), ["cat", "run", "a cat slept"]) == {
+        "cat": ["run"],
+        "run": ["cat"],
+    }
+
+
 def test_a_pool_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="n must be at least 1"):
         LexSym(n=0)

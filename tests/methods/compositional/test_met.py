@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods.compositional.met import CLASSES, TINY, Met, alternatives, exclusion, mutate
+from methods.compositional.met import CLASSES, TINY, Met, alternatives, exclusion, mutate, word_classes
 from methods.compositional.vocabulary import EOS, PAD, Vocabulary, pad
 from suite.api import Context
 from tasks.compositional.contract import Example, Problem
@@ -88,3 +91,90 @@ def test_the_strength_weighs_the_term() -> None:
         values[strength] = method.loss(problem, vocabularies, Context(seed=0))(model, batch, 7).item()
     assert values[1.0] > values[0.0]
     assert values[3.0] - values[0.0] == pytest.approx(3 * (values[1.0] - values[0.0]), rel=1e-4)
+
+
+VERBS = [("see", "saw", "seen"), ("eat", "ate", "eaten"), ("take", "took", "taken")]
+
+
+def cogs(language: str) -> list[Example]:
+    """Sentences of three verbs and their bare words; in which form they are written does not matter."""
+    train = [Example("cup", "LAMBDA a . cup ( a )"), Example("Liam", "Liam")]
+    for k, (verb, past, participle) in enumerate(VERBS):
+        upper, above = VERBS[k - 1][0], VERBS[k - 1][1]
+        train.append(Example(verb, f"LAMBDA a . LAMBDA e . {verb} . agent ( e , a )"))
+        for name in ("Emma", "Noah"):
+            sentences = (
+                f"{name} {past} the cat in a house .",
+                f"The cat {above} to {verb} .",
+                f"A house was {participle} by {name} .",
+            )
+            forms = (
+                f"* cat ( x_3 ) ; {verb} . agent ( x_1 , {name} ) AND {verb} . theme ( x_1 , x_3 ) AND "
+                "cat . nmod . in ( x_3 , x_6 ) AND house ( x_6 )",
+                f"* cat ( x_1 ) ; {upper} . agent ( x_2 , x_1 ) AND {upper} . xcomp ( x_2 , x_4 ) AND "
+                f"{verb} . agent ( x_4 , x_1 )",
+                f"house ( x_1 ) AND {verb} . theme ( x_3 , x_1 ) AND {verb} . agent ( x_3 , {name} )",
+            )
+            free = (
+                f"{verb} ( agent = {name} , theme = * cat ( nmod . in = house ) )",
+                f"{upper} ( agent = * cat , xcomp = {verb} ( agent = * cat ) )",
+                f"{verb} ( theme = house , agent = {name} )",
+            )
+            written = forms if language == "cogs" else free
+            train += [Example(x, y) for x, y in zip(sentences, written, strict=True)]
+    return train
+
+
+@pytest.mark.parametrize("language", ["cogs", "cogs-ql"])
+def test_the_classes_of_cogs_are_parts_of_speech_in_either_notation(language: str) -> None:
+    classes = word_classes(Problem(language, cogs(language), [], frozenset(), None, 9))
+    assert {frozenset(c) for c in classes} == {
+        frozenset({"Emma", "Noah", "Liam"}),
+        frozenset({"cat", "house", "cup"}),
+        frozenset({"the", "a"}),
+        frozenset({"The", "A"}),
+        frozenset({"in"}),
+        frozenset({"see", "eat", "take"}),
+        frozenset({"saw", "ate", "took"}),
+        frozenset({"seen", "eaten", "taken"}),
+    }
+
+
+def test_the_classes_of_geoquery_are_the_types_of_names() -> None:
+    train = [
+        Example("capital of texas", "answer ( capital ( loc_2 ( stateid ( texas ) ) ) )"),
+        Example("rivers in iowa and ohio", "f ( stateid ( iowa ) , stateid ( ohio ) )"),
+        Example("where is the ohio", "answer ( loc_1 ( riverid ( ohio ) ) )"),
+        Example("is ohio big", "answer ( size ( stateid ( ohio ) ) )"),
+        Example("where is austin texas", "answer ( loc_1 ( cityid ( austin, tx ) ) )"),
+        Example("where is boston", "answer ( loc_1 ( cityid ( boston, _ ) ) )"),
+        Example("where is new york", "answer ( loc_1 ( cityid ( new york, _ ) ) )"),
+    ]
+    classes = word_classes(Problem("geoquery", train, [], frozenset(), None, 9))
+    assert classes == [["austin", "boston"], ["iowa", "ohio", "texas"]]
+
+
+def test_scan_has_its_two_classes_and_an_unknown_language_none() -> None:
+    for language, classes in (("scan", CLASSES["scan"]), ("toy", ())):
+        assert word_classes(Problem(language, [], [], frozenset(), None, 9)) == classes
+
+
+@pytest.mark.parametrize("name", ["train", "variable_free__train"])
+def test_the_classes_of_the_cogs_training_set(name: str) -> None:
+    folder = os.environ.get("SUITE_DATA_DIR")
+    path = Path(folder or ".") / "cogs" / f"{name}.tsv.gz"
+    if folder is None or not path.is_file():
+        pytest.skip(f"needs cogs/{name}.tsv.gz in SUITE_DATA_DIR")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    language = "cogs" if name == "train" else "cogs-ql"
+    train = [Example(x, y.replace(" _ ", "_")) for x, y, _ in rows]
+    classes = word_classes(Problem(language, train, [], frozenset(), None, 9))
+    words = {word for x, _ in train for word in x.split()}
+    # What no class has: the full stop, four words without content, and a noun whose output is not "TV".
+    assert words - {w for c in classes for w in c} == {".", "TV", "by", "that", "to", "was"}
+    (names,) = [c for c in classes if "Emma" in c]
+    assert names == sorted(w for w in words if w[0].isupper() and w not in ("A", "The", "TV"))
+    assert ["beside", "in", "on"] in classes and ["A", "The"] in classes and ["a", "the"] in classes
+    (finite,) = [c for c in classes if "ate" in c]
+    assert "saw" in finite and "eaten" not in finite and "eat" not in finite

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from methods.compositional.prim2primx import (
     Prim2PrimX,
+    Settings,
     mutate,
     mutations,
     primitives,
@@ -155,15 +156,41 @@ def test_an_index_is_put_on_both_sides() -> None:
 def test_the_method_draws_from_the_context() -> None:
     train = examples(["walk", "run left", "jump", "walk and run"])
     problem = Problem("scan", train, [], frozenset(), interpret, 53)
-    made = Prim2PrimX(max_n=9).augment(problem, Context(seed=3))
+    made = Prim2PrimX(tau=0.5, per_example=0, max_n=9).augment(problem, Context(seed=3))
     words = primitives(train)
     assert words == {"walk": "I_WALK", "run": "I_RUN", "jump": "I_JUMP", "left": "I_TURN_LEFT"}
     assert made == mutations(train, words, 5, Context(seed=3).rng("prim2primx"), max_n=9)
     assert len(made) == 9
 
 
+def test_a_language_has_its_own_settings_unless_they_are_given() -> None:
+    method = Prim2PrimX()
+    assert method.settings("scan") == Settings(tau=0.9, copies=5, per_example=10)
+    for language in ("cogs", "cogs-ql", "geoquery"):
+        assert method.settings(language) == Settings(tau=0.5, copies=2, per_example=2)
+    assert Prim2PrimX(tau=0.3, per_example=0).settings("cogs") == Settings(0.3, 2, 0)
+
+
+def test_a_line_of_cogs_has_two_of_its_mutations() -> None:
+    train = [
+        Example(
+            "Emma saw a cat .", "see . agent ( x_1 , Emma ) AND see . theme ( x_1 , x_3 ) AND cat ( x_3 )"
+        ),
+        Example("Emma", "Emma"),
+        Example("cat", "LAMBDA a . cat ( a )"),
+        Example("Noah slept .", "sleep . agent ( x_1 , Noah )"),
+        Example("Noah", "Noah"),
+    ]
+    made = Prim2PrimX().augment(Problem("cogs", train, [], frozenset(), None, 20), Context(seed=0))
+    # Two copies: eight mutations of the first line (two words, three names each), two of a bare word.
+    counts = Counter(a.host for a in made)
+    assert counts[0] == counts[1] == counts[2] == counts[4] == 2
+    assert {a.x for a in made} >= {"Emma1", "Emma2", "cat1", "cat2"}
+    assert Example("cat2", "LAMBDA a . cat2 ( a )") in [a.example for a in made]
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"copies": 0}, {"tau": 0.0}, {"tau": 1.5}, {"per_example": 0}, {"max_n": 0}]
+    "wrong", [{"copies": 0}, {"tau": 0.0}, {"tau": 1.5}, {"per_example": -1}, {"max_n": 0}]
 )
 def test_settings_without_meaning_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
