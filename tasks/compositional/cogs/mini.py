@@ -31,5 +31,6 @@ class MiniCogsTask(CogsTask):
             n_test=self.n_dev or 0,
             per_category=self.per_category or 0,
             variable_free=(form or self.form) == "variable_free",
+            joined=False,
         )
         return Files(*([Row(*row) for row in part] for part in made))
