@@ -1,4 +1,4 @@
-"""`suite show NAME`: all that is known of a task, a method or a family."""
+"""`suite show NAME`: all that is known of a task, a method or a family; `--data`: of a task's data."""
 
 from __future__ import annotations
 
@@ -9,21 +9,49 @@ from typing import Any
 
 import click
 
-from suite.api import MethodSpec, TaskSpec
+from suite.api import PROFILES, Context, MethodSpec, Profile, Task, TaskSpec
 from suite.cli.output import ANY, json_option, known, results_option, shown, table, to_json
-from suite.errors import SuiteError, unknown
+from suite.errors import SuiteError, UsageError, unknown
 
 Facts = dict[str, Any]
 
 
 @click.command()
 @click.argument("name", type=ANY)
+@click.option("--data", "of_data", is_flag=True, help="Read the task's data and say what is in it.")
+@click.option(
+    "--profile", type=click.Choice(PROFILES), help="With --data: whose sizes apply; small if not said."
+)
 @results_option
 @json_option
-def command(name: str, results: Path, fmt: str) -> None:
+def command(name: str, of_data: bool, profile: Profile | None, results: Path, fmt: str) -> None:
     """Show all about a task, method or family."""
+    if profile and not of_data:
+        raise UsageError("--profile says whose sizes --data reads; without --data leave it out")
+    if of_data:
+        facts = data_facts(name, profile or "small")
+        click.echo(to_json(facts) if fmt == "json" else _data_text(facts), nl=False)
+        return
     facts = facts_of(name, results)
     click.echo(to_json(facts) if fmt == "json" else _text(facts), nl=False)
+
+
+def data_facts(name: str, profile: Profile) -> Facts:
+    """What the task `name` says of its data in `profile`, under "facts"; nothing is run on it.
+
+    UsageError for a method, a family and an unknown name; DataError where the data is not at hand.
+    """
+    from suite import catalog, settings
+    from suite.data import resolve
+
+    others = known("method", "family")
+    if name not in catalog.tasks() and name in others:
+        raise UsageError(f"'{name}' is no task; --data goes with a task, `suite list tasks` shows all")
+    spec = catalog.task(name)
+    preset = spec.presets.get(profile, {})
+    task: Task = settings.build(catalog.load(spec.where), spec.name, spec.params, preset)
+    found = task.facts(Context(seed=0, profile=profile, data=resolve))
+    return {"kind": "task", "name": spec.name, "profile": profile, "facts": dict(found)}
 
 
 def facts_of(name: str, results: Path) -> Facts:
@@ -147,6 +175,14 @@ def _text(facts: Mapping[str, Any]) -> str:
             continue
         lines.append(_part(label, value))
     return "\n".join(lines) + "\n"
+
+
+def _data_text(facts: Facts) -> str:
+    head = f"{facts['name']}: data of profile {facts['profile']}"
+    if not facts["facts"]:
+        return f"{head}: the task says nothing of it\n"
+    rows = [{"fact": name, "value": value} for name, value in facts["facts"].items()]
+    return f"{head}\n{table(rows, ['fact', 'value'])}"
 
 
 def _part(label: str, value: Any) -> str:

@@ -75,12 +75,15 @@ def weighted(samples: Sequence[Sequence[Occurrence]]) -> list[dict[str, float]]:
 
 def _holding(occurrences: Sequence[Occurrence]) -> list[tuple[str, set[str]]]:
     """Each occurrence's compound with the compounds of those that have its nodes and one more."""
-    at = {places: compound for compound, places in occurrences}
-    nodes = [1 << k for k in range(max(at, default=0).bit_length())]
-    return [
-        (compound, {at[places | node] for node in nodes if not places & node and places | node in at})
-        for compound, places in occurrences
-    ]
+    larger: dict[int, set[str]] = {places: set() for _, places in occurrences}
+    for compound, places in occurrences:
+        left = places
+        while left:
+            node = left & -left
+            left ^= node
+            if places ^ node in larger:
+                larger[places ^ node].add(compound)
+    return [(compound, larger[places]) for compound, places in occurrences]
 
 
 def report(

@@ -1,11 +1,9 @@
-"""Atoms, compounds, their weights and divergences: by hand, by brute force, by a published figure's size."""
+"""Atoms, compounds, their weights and divergences: by hand and by brute force."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,7 +13,7 @@ from tasks.compositional.compounds import Occurrence, anatomy
 from tasks.compositional.contract import Example
 from tasks.compositional.divergence import chernoff, divergence, report, weighted
 from tasks.compositional.scan.grammar import commands
-from tasks.compositional.scan.splits import examples, published
+from tasks.compositional.scan.splits import examples
 
 TABLES = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 50), min_size=1)
 ALPHAS = st.floats(0.05, 0.95)
@@ -169,10 +167,7 @@ def test_no_two_compounds_of_a_command_share_their_places(command: str) -> None:
     assert all(places.bit_count() > 1 for _, places in found)
 
 
-PASSIVE = (
-    "A rose was helped by the dog in a house .",
-    "rose ( x_1 ) AND * dog",  # replaced below: a form has the definite nouns first
-)
+PASSIVE = "A rose was helped by the dog in a house ."
 LOGICAL = (
     "* dog ( x_6 ) ; rose ( x_1 ) AND help . theme ( x_3 , x_1 ) AND help . agent ( x_3 , x_6 ) AND "
     "dog . nmod . in ( x_6 , x_9 ) AND house ( x_9 )"
@@ -183,7 +178,7 @@ PAIRS = ["dog in house", "help [theme agent] passive", "help agent dog", "help t
 
 @pytest.mark.parametrize(("language", "form"), [("cogs", LOGICAL), ("cogs-ql", FREE)])
 def test_a_sentence_has_pairs_and_frames_in_either_form(language: str, form: str) -> None:
-    found = anatomy(language, Example(PASSIVE[0], form))
+    found = anatomy(language, Example(PASSIVE, form))
     assert sorted(c for c, _ in found.compounds) == PAIRS
     assert sorted(found.atoms) == ["dog", "help", "house", "in", "rose"]
 
@@ -281,12 +276,19 @@ def test_the_report_of_a_split_by_hand() -> None:
 
 
 def test_compound_divergence_counts_weights_and_not_occurrences() -> None:
+    train = scan("walk around left", "run around right")
+    facts = report("scan", train, [], scan("walk around right"))
+    # "around(walk,_)" and "around(_,right)" stand twice, each once in either of two larger ones: weight 1/2.
+    # "around(run,_)" and "around(_,left)" are always in a larger one: 0. The three whole phrases: 1.
+    # Train weighs 1/2 + 1 + 1/2 + 1, test 1/2 + 1/2 + 1; the two halves are in both.
+    shared = 2 * (1 / 2 / 3) ** 0.1 * (1 / 2 / 2) ** 0.9
+    assert facts["compound_divergence"] == pytest.approx(1 - shared, abs=1e-12)
+
+
+def test_a_verb_with_a_direction_and_one_without_are_repeated_by_different_compounds() -> None:
     facts = report("scan", scan("walk twice", "run left"), [], scan("walk left twice", "walk twice"))
-    # All weigh 1 but those inside others: twice(walk) stands three times, once in twice(walk(left)); so does
-    # walk(left) once, always in it: weight 0. Test: 2/3 + 1 for twice(walk), 1 for twice(walk(left)).
-    twice_walk, whole = 2 / 3 + 1, 1
-    expected = 1 - (1 / 2) ** 0.1 * (twice_walk / (twice_walk + whole)) ** 0.9
-    assert facts["compound_divergence"] == pytest.approx(expected, abs=1e-12)
+    # Train: twice(walk), run(left). Test: twice(walk(left)), in which its parts always are, and twice(walk).
+    assert facts["compound_divergence"] == pytest.approx(1 - 0.5**0.1 * 0.5**0.9, abs=1e-12)
 
 
 def test_templates_of_programs_are_compared_without_names() -> None:
@@ -324,22 +326,3 @@ def test_a_part_that_is_one_half_of_the_other_twice_over_does_not_diverge() -> N
 def test_the_same_lines_give_the_same_report() -> None:
     train, test = scan(*commands()[:60]), scan(*commands()[60:102])
     assert report("scan", train, [], test) == report("scan", train, [], test)
-
-
-def data(name: str) -> Path:
-    """A file of SUITE_DATA_DIR; skips the test where there is none."""
-    path = Path(os.environ.get("SUITE_DATA_DIR", "")) / name
-    if not os.environ.get("SUITE_DATA_DIR") or not path.is_file():
-        pytest.skip(f"{name} is not in SUITE_DATA_DIR")
-    return path
-
-
-def test_mcd_diverges_by_compounds_and_not_by_atoms() -> None:
-    """Keysers et al. 2020, table 3: MCD1 0.015 and 0.736, a random split 0.000 and 0.047 (with all rules as
-    atoms and pieces of any shape as compounds)."""
-    split = published("mcd1", 0, data)
-    facts = report("scan", *(examples(part) for part in (split.train, split.dev, split.test)))
-    assert facts["atom_divergence"] <= 0.02 and facts["atom_divergence_random"] < 0.001
-    assert facts["compound_divergence"] > 10 * facts["compound_divergence_random"]
-    assert facts["compound_divergence"] == pytest.approx(0.736, abs=0.15)
-    assert facts["compound_divergence_random"] == pytest.approx(0.047, abs=0.02)
