@@ -12,7 +12,6 @@ SMALL = {"hidden": 64, "embed": 64, "dropout": 0.1, "batch": 32, "steps": 3000, 
 SMOKE = {"hidden": 32, "embed": 32, "dropout": 0.0, "batch": 16, "steps": 400, "lr": 1e-2}
 # The same 96,000 examples in larger batches: a Transformer's small steps are all overhead on a CPU.
 SMALL_TRANSFORMER = SMALL | {"layers": 2, "dropout": 0.0, "batch": 64, "steps": 1500, "lr": 2e-3}
-PRIMX = {"tau": 0.9, "per_example": 10}
 POLICY = {"policy_embed": 32, "policy_hidden": 32, "policy_width": 64, "warm_up": 0.5}
 
 COMPSUB = Paper("Learning to Substitute Components for Compositional Generalization", 2025, "")
@@ -61,18 +60,18 @@ def _untrained(name: str, where: str, summary: str, role: Any) -> MethodSpec:
     return MethodSpec(name, "compositional", summary, where, SCAN, role, needs=needs)
 
 
-def _in_context(selection: str, role: Any, summary: str) -> MethodSpec:
+def _in_context(name: str, role: Any, summary: str) -> MethodSpec:
     """A way of choosing demonstrations; at small and smoke the prompt is read by the probe."""
-    probe = {"reader": "probe"}
+    probe, selection = {"reader": "probe"}, name.removesuffix("-strict")
     return MethodSpec(
-        name=f"icl-{selection}",
+        name=f"icl-{name}",
         family="compositional",
         summary=summary,
         where="methods.compositional.icl.learner:InContext",
         paper=COMPSUB,
         role=role,
-        params={"selection": selection},
-        presets={"small": probe, "smoke": probe},
+        params={"selection": selection} | ({"strict": True} if name != selection else {}),
+        presets={"small": probe, "smoke": probe, "paper": {"dtype": "bfloat16"}},
         needs={"smoke": Needs(0.1, 500), "small": Needs(1, 700), "paper": Needs(240, 40_000)},
         deviations=ICL_NOTE,
     )
@@ -84,8 +83,9 @@ ICL_NOTE = (
 )
 INDUCED = "The span trees of GeoQuery are induced from the training pairs; the gold ones are not at hand."
 PRIMX_NOTE = (
-    "Small and smoke run every task with the released settings for around_right (tau 0.9, 10 mutations a "
-    "line), with which directions count as primitives too; the released scripts use tau 0.5 elsewhere."
+    "SCAN runs with the released settings for around_right (tau 0.9, 10 mutations a line) on every split, "
+    "with which directions count as primitives too; the released scripts use tau 0.5 elsewhere. COGS has its "
+    "released settings; GeoQuery, of which there are none, those of COGS."
 )
 RECON = (
     "The SCAN components are a reconstruction from the paper's definitions and its released augmentation "
@@ -108,8 +108,6 @@ METHODS = [
     _trained("lexsym", "lexsym:LexSym", LEXSYM, "swaps lexicon entries that are symmetric", "baseline"),
     _trained(
         *("prim2primx", "prim2primx:Prim2PrimX", MET, "multiplies every primitive", "baseline"),
-        small=PRIMX,
-        smoke=PRIMX,
         deviations=PRIMX_NOTE,
     ),
     _trained("met", "met:Met", MET, "mutual exclusivity against mutated inputs", "baseline"),
@@ -121,8 +119,6 @@ METHODS = [
             "multiplied primitives and exclusivity",
             "baseline",
         ),
-        small=PRIMX,
-        smoke=PRIMX,
         minutes=1.5,
         deviations=PRIMX_NOTE,
     ),
@@ -178,8 +174,11 @@ METHODS = [
     ),
     _trained(
         *("maml", "maml:Maml", MAML, "meta-learning on nearest neighbours", "baseline"),
+        small={"pool": 2000},
+        smoke={"pool": 500},
         minutes=1.5,
-        deviations="First-order; from the paper's formula, its code was not read.",
+        deviations="First-order, from the paper's formula; its code was not read. Neighbours are looked for "
+        "among `pool` lines.",
     ),
     *(
         _in_context(name, role, summary)
@@ -190,6 +189,8 @@ METHODS = [
             ("coverage", "baseline", "demonstrations that cover the query's words"),
             ("compsub", "paper", "demonstrations with components of the query put in"),
             ("lcs", "paper", "CompSub-ICL that prefers what a proxy finds hard"),
+            ("compsub-strict", "control", "CompSub-ICL that never shows the query itself"),
+            ("lcs-strict", "control", "LCS-ICL that never shows the query itself"),
         )
     ),
     _untrained("nearest", "nearest:NearestNeighbour", "the output of the nearest training input", "null"),

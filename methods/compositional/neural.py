@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,9 +93,12 @@ class Neural(Learner):
     learns_table = False
 
     def fit(self, problem: Problem, ctx: Context) -> FittedNeural:
-        """Augment, train, and keep what the task reports about it."""
+        """Augment, train for the task's share of the steps, and keep what the task reports about it."""
         import torch
 
+        if problem.budget != 1:
+            fewer = replace(self, steps=max(1, round(self.steps * problem.budget)))
+            return fewer.fit(replace(problem, budget=1.0), ctx)
         torch.manual_seed(ctx.seed_for("weights"))
         augmented = self.augment(problem, ctx)
         train = [Example(*e) for e in (dict.fromkeys(problem.train) if self.dedup else problem.train)]

@@ -20,7 +20,7 @@ BY_NAME = {"scan": "tasks.compositional.scan.grammar"}
 class Interpreter(Learner):
     """Answers with the meaning of each input; nothing is learned."""
 
-    settings = frozenset({"training", "in-context"})
+    competes = frozenset({"training", "in-context"})
 
     def fit(self, problem: Problem, ctx: Context) -> FittedInterpreter:
         """The problem's interpreter as a competitor; Skip where the language has none."""

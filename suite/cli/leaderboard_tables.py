@@ -20,7 +20,8 @@ def command(files: tuple[Path, ...], check: bool, results: Path) -> int:
     """Write the tables between `<!-- board: ... -->` marks in FILES anew from the results.
 
     Without FILES: README.md and docs/results.md. A mark is `<!-- board: front -->` or
-    `<!-- board: family NAME [TASK PATTERN] -->`, its end `<!-- board: end -->`. A file without a mark is wrong use.
+    `<!-- board: family NAME [TASK PATTERN] -->`, its end `<!-- board: end -->`. A file without a mark is
+    wrong use.
     """
     from leaderboard import summary
     from suite.cli import refuse, stored

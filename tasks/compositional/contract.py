@@ -53,6 +53,7 @@ class Problem:
     has none (GeoQuery). For the ceiling only: any other competitor that calls it is disqualified by
     `suite check`.
     max_output: the cap on decoded tokens, 1.1 times the longest output of the task.
+    budget: the share of its optimiser steps that a trained competitor takes on this task, the same for all.
     """
 
     language: str
@@ -61,6 +62,7 @@ class Problem:
     held_out: frozenset[str]
     interpret: Callable[[str], str] | None
     max_output: int
+    budget: float = 1.0
 
 
 @dataclass
@@ -87,11 +89,11 @@ class Fitted(ABC):
 class Learner(Method):
     """A competitor: trains on a problem, then predicts outputs of unseen inputs.
 
-    settings: the kinds of task that it competes in: "training" (a parser is trained on the training lines)
+    competes: the kinds of task that it takes part in: "training" (a parser is trained on the training lines)
     or "in-context" (a frozen model is shown some of them). Elsewhere the pair is skipped.
     """
 
-    settings: ClassVar[frozenset[Setting]] = frozenset({"training"})
+    competes: ClassVar[frozenset[Setting]] = frozenset({"training"})
 
     @abstractmethod
     def fit(self, problem: Problem, ctx: Context) -> Fitted:

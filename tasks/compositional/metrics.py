@@ -50,10 +50,26 @@ METRICS = (
         "fraction",
         "words of a test input that its demonstrations show, mean share",
     ),
+    Metric(
+        "demo_query",
+        "neutral",
+        "fraction",
+        "test inputs that are shown themselves, with an output made for them",
+    ),
+    Metric(
+        "demo_dropped",
+        "neutral",
+        "count",
+        "demonstrations left out of a prompt because it was too long, mean",
+    ),
+    Metric("prompt_tokens", "neutral", "count", "tokens of a prompt, mean over the test inputs"),
     Metric("fit_s", "lower", "s", "wall clock of augmentation and training", exact=False),
     Metric("predict_s", "lower", "s", "wall clock of predicting the test set", exact=False),
 )
-FACTS = ("examples_seen", "steps", "parameters", "demos", "demo_coverage")
+FACTS = (
+    *("examples_seen", "steps", "parameters"),
+    *("demos", "demo_coverage", "demo_query", "demo_dropped", "prompt_tokens"),
+)
 """What a competitor may say of itself (`Fitted.facts`)."""
 
 

@@ -44,16 +44,19 @@ class Parts(NamedTuple):
 class CompositionalTask(Task):
     """What the tasks of the family share; a subclass says where its examples come from.
 
-    samples: how many test items are logged with their texts.
+    samples: how many test items are logged with their texts. budget: see `contract.Problem`.
     """
 
     samples: int = field(default=40, kw_only=True)
+    budget: float = field(default=1.0, kw_only=True)
 
     setting: ClassVar[Setting] = "training"
 
     def __post_init__(self) -> None:
         if self.samples < 0:
             raise ValueError(f"samples must not be negative, not {self.samples}")
+        if not 0 < self.budget <= 1:
+            raise ValueError(f"budget must be above 0 and at most 1, not {self.budget}")
 
     @property
     @abstractmethod
@@ -74,8 +77,8 @@ class CompositionalTask(Task):
 
     def run(self, method: Learner, ctx: Context) -> Iterator[Score]:
         """Fit on train, predict dev and test; see `metrics.METRICS` for what is yielded."""
-        if self.setting not in method.settings:
-            here = " or ".join(sorted(method.settings))
+        if self.setting not in method.competes:
+            here = " or ".join(sorted(method.competes))
             raise Skip(f"{type(method).__name__} competes in {here} tasks; this one is {self.setting}")
         parts = self.parts(ctx)
         problem = Problem(
@@ -85,6 +88,7 @@ class CompositionalTask(Task):
             held_out=frozenset(e.x for lines in (parts.dev, parts.iid, parts.test) for e in lines),
             interpret=self.interpreter(ctx),
             max_output=math.ceil(OVER * parts.longest),
+            budget=self.budget,
         )
         yield from measure(method, problem, parts, ctx, samples=self.samples, executes=self.executes())
 
