@@ -28,6 +28,18 @@ def test_a_saved_one_answers_the_same(tmp_path: Path) -> None:
     assert Interpreter().load(tmp_path).predict(["jump after run"]) == ["I_RUN I_JUMP"]
 
 
+def test_a_language_without_an_interpreter_is_skipped() -> None:
+    with pytest.raises(Skip, match="geoquery has no interpreter"):
+        Interpreter().fit(Problem("geoquery", [], [], frozenset(), None, 53), Context(0))
+
+
+def test_the_interpreter_of_cogs_is_not_known_by_name(tmp_path: Path) -> None:
+    # It needs the lexicon of its training set, which is data.
+    Interpreter().fit(problem("cogs"), Context(0)).save(tmp_path)
+    with pytest.raises(Skip, match="the interpreter of 'cogs'"):
+        Interpreter().load(tmp_path)
+
+
 def test_a_language_without_a_grammar_cannot_be_loaded(tmp_path: Path) -> None:
     Interpreter().fit(problem("toy"), Context(0)).save(tmp_path)
     with pytest.raises(Skip, match="the interpreter of 'toy'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,16 @@ def test_a_saved_parser_predicts_the_same(tmp_path: Path) -> None:
     fitted.save(tmp_path)
     inputs = [e.x for e in PAIRS] + ["a", "d c b a", "unseen"]
     assert TINY.load(tmp_path).predict(inputs) == fitted.predict(inputs)
+
+
+def test_a_task_can_leave_a_share_of_the_steps() -> None:
+    half = TINY.fit(replace(PROBLEM, budget=0.5), Context(3))
+    assert dict(half.facts) | {"parameters": 0} == {"parameters": 0, "steps": 12, "examples_seen": 12 * 8}
+    # It is the training of as many steps, not the first half of a longer one.
+    short = replace(TINY, steps=12).fit(PROBLEM, Context(3))
+    for name, weights in short.model.state_dict().items():
+        assert torch.equal(weights, half.model.state_dict()[name])
+    assert TINY.fit(replace(PROBLEM, budget=0.001), Context(3)).facts["steps"] == 1
 
 
 def test_duplicates_count_once_only_where_asked() -> None:

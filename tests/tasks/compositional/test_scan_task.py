@@ -228,6 +228,11 @@ def test_sizes_are_drawn_by_the_split_seed_and_not_by_the_cells() -> None:
     assert run(ScanTask("right", split_seed=1, n_train=50, n_test=20))[0].train != first.train
 
 
+def test_the_budget_reaches_the_competitor() -> None:
+    assert run(ScanTask("length", n_test=2))[0].budget == 1
+    assert run(ScanTask("length", n_test=2, budget=0.25))[0].budget == 0.25
+
+
 def test_slices_of_a_command() -> None:
     x = "walk around left twice and jump opposite right thrice"
     assert patterns(x, interpret(x)) == [
@@ -243,6 +248,8 @@ def test_slices_of_a_command() -> None:
         ({"n_train": 0}, "n_train must be at least 1"),
         ({"n_test": -1}, "n_test must be at least 1"),
         ({"samples": -1}, "samples must not be negative"),
+        ({"budget": 0.0}, "budget must be above 0 and at most 1"),
+        ({"budget": 1.5}, "budget must be above 0 and at most 1"),
     ],
 )
 def test_wrong_fields_are_usage_errors(change: dict[str, Any], message: str) -> None:
