@@ -1,7 +1,9 @@
 """Does a competitor keep its contract? Checks that any method, a plug-in's too, can be put through.
 
 Every family gets the checks of this module, which run a task at the smoke profile. A family adds its own in
-`<package of its task>.conformance`: a function `checks(planned)` that gives more of them.
+a module `conformance` of its task's package or of one above it: a function `checks(planned)` that gives more
+of them and, where not every task suits every method, `first_task(method spec)`, the name of the one to check
+on.
 
 In a test of your own:
 
@@ -58,7 +60,8 @@ def checks(method: str, task: str | None = None) -> list[Check]:
             raise UsageError(
                 f"family '{spec.family}' has no task to check '{method}' on; name one with --task"
             )
-        task = of_family[0]
+        module = _family_module(catalog.task(of_family[0]).where)
+        task = getattr(module, "first_task", lambda _: of_family[0])(spec)
     planned = plan(task, method, "smoke")
     return [*_general(planned), *_of_family(planned)]
 
@@ -78,12 +81,20 @@ def _general(planned: Planned) -> list[Check]:
 
 def _of_family(planned: Planned) -> list[Check]:
     """The family's own checks; none where it has no conformance module."""
-    package = planned.task_spec.where.partition(":")[0].rpartition(".")[0]
-    name = f"{package}.conformance" if package else ""
-    if not name or importlib.util.find_spec(name) is None:
-        return []
-    found: list[Check] = importlib.import_module(name).checks(planned)
+    module = _family_module(planned.task_spec.where)
+    found: list[Check] = [] if module is None else module.checks(planned)
     return found
+
+
+def _family_module(where: str) -> Any:
+    """The nearest module `conformance` at or above the package of "module:class", or None."""
+    package = where.partition(":")[0].rpartition(".")[0]
+    while package:
+        name = f"{package}.conformance"
+        if importlib.util.find_spec(name) is not None:
+            return importlib.import_module(name)
+        package = package.rpartition(".")[0]
+    return None
 
 
 def _settings(planned: Planned) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -144,6 +145,8 @@ SQL_ALWAYS = (
     "Names are put into question and query; of several queries for a question the first counts. CompSub and "
     "LCS know no components of SQL and are skipped. At small trained competitors take half of their steps."
 )
+NONE: Mapping[str, int] = {}
+SAMPLED = {"small": 500, "smoke": 100}
 GEO_FILES = {"iid": "iid", "query": "comp"}
 GEO_ALWAYS = (
     "At small every trained competitor takes half of its steps: 92 passes over train without augmentation. "
@@ -157,12 +160,12 @@ FROZEN = (
 )
 
 
-def _in_context(spec: TaskSpec, cls: str, **presets: Any) -> TaskSpec:
+def _in_context(spec: TaskSpec, cls: str, n_test: Mapping[str, int] = NONE) -> TaskSpec:
     """The same problem by demonstrations: at small and smoke read by the probe, at paper by a Llama."""
     kept = {
         p: {k: v for k, v in spec.presets.get(p, {}).items() if k != "budget"} for p in ("small", "smoke")
     }
-    preset = {profile: {**fields, **presets} for profile, fields in kept.items()}
+    preset = {p: {**fields, **({"n_test": n_test[p]} if p in n_test else {})} for p, fields in kept.items()}
     return replace(
         spec,
         name=f"icl-{spec.name}",
@@ -291,8 +294,8 @@ TASKS = [
 ]
 _BY_NAME = {spec.name: spec for spec in TASKS}
 TASKS += [
-    _in_context(_BY_NAME["scan-jump"], "InContextScan", n_test=500),
-    _in_context(_BY_NAME["scan-mcd1"], "InContextScan", n_test=500),
+    _in_context(_BY_NAME["scan-jump"], "InContextScan", SAMPLED),
+    _in_context(_BY_NAME["scan-mcd1"], "InContextScan", SAMPLED),
     _in_context(_BY_NAME["cogs-ql"], "InContextCogs"),
     _in_context(_BY_NAME["geoquery-query"], "InContextGeoQuery"),
 ]

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from suite.api import Context
+from suite.api import Context, MethodSpec
+from suite.catalog import load
 from suite.conformance import Check
 from suite.errors import MethodError, Skip
 from suite.fingerprint import module_hashes
@@ -38,6 +39,12 @@ def checks(planned: Planned) -> list[Check]:
     if planned.method_spec.role != "ceiling":
         found.append(Check("answers", "neither the interpreter nor the test files are read", trial.answers))
     return found
+
+
+def first_task(method: MethodSpec) -> str:
+    """The smallest task that the competitor takes part in and that needs no file."""
+    competes = getattr(load(method.where), "competes", frozenset())
+    return "scan-around-right" if "training" in competes else "icl-scan-jump"
 
 
 class Trial:

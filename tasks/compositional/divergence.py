@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
-from tasks.compositional.compounds import Anatomy, Occurrence, anatomy
+from tasks.compositional.compounds import LANGUAGES, Anatomy, Occurrence, anatomy
 from tasks.compositional.contract import Example
 from tasks.compositional.geoquery.task import template
 
@@ -95,7 +95,8 @@ def report(
     geoquery whose program without names, is one of train; atom and compound divergence of test from train,
     and in "..._random" the same after one random split of all these lines in the same two sizes: what is
     left there comes from rare compounds and not from the split. A divergence is left out where one part has
-    no compound at all. `dev` is only counted. ValueError for an unknown language or an empty part.
+    no compound at all, and for a language without compounds (SQL). `dev` is only counted. ValueError for an
+    empty part.
     """
     if not train or not test:
         raise ValueError("a split needs lines in train and in test")
@@ -107,7 +108,7 @@ def report(
     facts["test_outputs_seen"] = _seen([y for _, y in train], [y for _, y in test])
     if language == "geoquery":
         facts["test_templates_seen"] = _seen([template(y) for _, y in train], [template(y) for _, y in test])
-    return facts | dict(_divergences(language, train, test))
+    return facts | (dict(_divergences(language, train, test)) if language in LANGUAGES else {})
 
 
 def _sizes(name: str, lines: Sequence[Example]) -> Facts:

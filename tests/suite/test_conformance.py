@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from toy_plugin import Good
 
-from suite import conformance
+from suite import catalog, conformance
 from suite.api import Context
 from suite.conformance import checks
 from suite.errors import MethodError, UsageError
@@ -140,6 +140,7 @@ class Repeating(Learner):
 
     def fit(self, problem: Problem, ctx: Context) -> Parrot:
         if self.flaw == "cheating":
+            assert problem.interpret is not None
             problem.interpret("jump")
         known = problem.train[0]
         augmented = {
@@ -177,6 +178,19 @@ def test_a_parrot_keeps_the_promises_of_the_compositional_family() -> None:
 def test_every_promise_of_the_family_can_be_broken(flaw: str, check: str, words: str) -> None:
     with pytest.raises(MethodError, match=words):
         family(flaw)[check]()
+
+
+@pytest.mark.parametrize(
+    ("method", "task"),
+    [("lstm", "scan-around-right"), ("icl-lcs", "icl-scan-jump"), ("nearest", "scan-around-right")],
+)
+def test_a_method_is_checked_where_it_competes_and_by_its_family(method: str, task: str) -> None:
+    assert compositional.first_task(catalog.method(method)) == task
+    names = [c.name for c in conformance.checks(method)]
+    assert names[:5] == ["settings", "runs", "determinism", "state", "network"]
+    assert names[5:] == ["order", "save", "novelty", "answers"]
+    # A task in a package below has the checks of the family too.
+    assert [c.name for c in conformance.checks(method, "cogs-mini")] == names
 
 
 def test_a_method_that_imports_the_grammar_is_caught() -> None:

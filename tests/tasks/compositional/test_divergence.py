@@ -326,3 +326,10 @@ def test_a_part_that_is_one_half_of_the_other_twice_over_does_not_diverge() -> N
 def test_the_same_lines_give_the_same_report() -> None:
     train, test = scan(*commands()[:60]), scan(*commands()[60:102])
     assert report("scan", train, [], test) == report("scan", train, [], test)
+
+
+def test_a_language_without_compounds_has_sizes_and_no_divergence() -> None:
+    lines = [Example("how big is ohio", "SELECT A ;")]
+    found = report("geoquery-sql", lines, [], lines)
+    assert (found["train_lines"], found["test_outputs_seen"]) == (1, 1.0)
+    assert not any("divergence" in name for name in found)
