@@ -43,6 +43,9 @@ class Met(Neural):
     GeoQuery: names by the type of what they name), or for any other token where its class has no second
     member. `probability` is of the whole target ("sequence"), or the mean or the minimum over its tokens.
 
+    Every step reads a batch twice, once mutated: `examples_seen` counts it once, as the mutated inputs are no
+    training examples.
+
     The classes of COGS are read off the training pairs, see `parts_of_speech`; the release tags all
     sentences, those of the test sets too. GeoQuery is not in the paper.
     """

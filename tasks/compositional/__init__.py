@@ -160,7 +160,7 @@ FROZEN = (
 )
 
 
-def _in_context(spec: TaskSpec, cls: str, n_test: Mapping[str, int] = NONE) -> TaskSpec:
+def _in_context(spec: TaskSpec, cls: str, n_test: Mapping[str, int] = NONE, **paper: int) -> TaskSpec:
     """The same problem by demonstrations: at small and smoke read by the probe, at paper by a Llama."""
     kept = {
         p: {k: v for k, v in spec.presets.get(p, {}).items() if k != "budget"} for p in ("small", "smoke")
@@ -172,8 +172,8 @@ def _in_context(spec: TaskSpec, cls: str, n_test: Mapping[str, int] = NONE) -> T
         summary=f"in context: {spec.summary}",
         where=f"tasks.compositional.in_context:{cls}",
         paper=ICL,
-        protocol=f"{FROZEN} {spec.protocol}",
-        presets={**preset, "paper": {"base_model": "llama-2-13b-hf"}},
+        protocol=f"{FROZEN} {'The samples of small hold at paper too. ' if paper else ''}{spec.protocol}",
+        presets={**preset, "paper": {"base_model": "llama-2-13b-hf"} | paper},
     )
 
 
@@ -296,6 +296,6 @@ _BY_NAME = {spec.name: spec for spec in TASKS}
 TASKS += [
     _in_context(_BY_NAME["scan-jump"], "InContextScan", SAMPLED),
     _in_context(_BY_NAME["scan-mcd1"], "InContextScan", SAMPLED),
-    _in_context(_BY_NAME["cogs-ql"], "InContextCogs"),
+    _in_context(_BY_NAME["cogs-ql"], "InContextCogs", per_category=50, n_dev=500),
     _in_context(_BY_NAME["geoquery-query"], "InContextGeoQuery"),
 ]

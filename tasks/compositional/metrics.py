@@ -43,7 +43,7 @@ METRICS = (
     Metric("examples_seen", "neutral", "count", "examples that training went through, repeats counted"),
     Metric("steps", "neutral", "count", "optimiser steps"),
     Metric("parameters", "neutral", "count", "trained parameters"),
-    Metric("demos", "neutral", "count", "demonstrations in a prompt, mean over the test inputs"),
+    Metric("demos", "neutral", "count", "demonstrations in a prompt, mean over the distinct test inputs"),
     Metric(
         "demo_coverage",
         "neutral",

@@ -170,7 +170,8 @@ def measure(
     predict_s = time.perf_counter() - started
     correct = matches(predictions, [e.y for e in test])
     ctx.log_samples(_samples(test, predictions, correct, samples))
-    facts = dict(fitted.facts)
+    # What is said of the test part, before other parts are predicted: a competitor may add to both.
+    facts, augmented = dict(fitted.facts), tuple(fitted.augmented)
     yield from _exact_match(correct, parts.slices)
     if executes is not None:
         right = [executes(p, e.y) for p, e in zip(predictions, test, strict=True)]
@@ -180,7 +181,7 @@ def measure(
             hits = matches(_predict(fitted, lines, name), [e.y for e in lines])
             yield Score(f"{name}_exact_match", share(hits), len(hits))
     inputs = {"train": [e.x for e in problem.train], "dev": [e.x for e in problem.dev]}
-    yield from augmentation_scores(fitted.augmented, problem.interpret, **inputs, test=[e.x for e in test])
+    yield from augmentation_scores(augmented, problem.interpret, **inputs, test=[e.x for e in test])
     yield from (Score(name, facts[name]) for name in FACTS if name in facts)
     yield Score("fit_s", fit_s)
     yield Score("predict_s", predict_s, len(test))

@@ -45,7 +45,8 @@ class InContext(Learner):
     measures what demonstrations hold. The probe is no language model.
     pool: at most so many distinct training lines, drawn at random but with every word of the training set;
     all of them when None. pieces: at most so many components (`substitutions`).
-    batch, max_new_tokens, dtype: of the language model.
+    batch, max_new_tokens, dtype: of the language model. max_new_tokens: None for what the problem's longest
+    output needs, by the largest number of the model's tokens that a word of a training output takes.
     """
 
     competes: ClassVar[frozenset[Setting]] = frozenset({"in-context"})
@@ -60,7 +61,7 @@ class InContext(Learner):
     pool: int | None = None
     pieces: int | None = None
     batch: int = 16
-    max_new_tokens: int = 256
+    max_new_tokens: int | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
@@ -86,7 +87,7 @@ class InContext(Learner):
             raise Skip("the training set is empty, so there is nothing to demonstrate")
         if self.pool is not None and self.pool < len(lines):
             lines = pooled(lines, self.pool, ctx.rng("pool"))
-        kept = Kept(problem.language, lines, ctx.seed, ctx.base_model)
+        kept = Kept(problem.language, lines, ctx.seed, ctx.base_model, problem.max_output)
         return FittedInContext(self, kept, self._reader(kept, ctx.device), self._kitchen(kept))
 
     def load(self, folder: Path) -> FittedInContext:
@@ -98,7 +99,7 @@ class InContext(Learner):
     def _reader(self, kept: Kept, device: str) -> Reader:
         if self.reader == "probe":
             return ProbeReader(kept.lines)
-        limits = Limits(self.batch, self.max_new_tokens)
+        limits = Limits(self.batch, self.max_new_tokens, kept.max_output, tuple(y for _, y in kept.lines))
         return language_model(kept.base_model, device=device, dtype=self.dtype, limits=limits)
 
     def _kitchen(self, kept: Kept) -> Kitchen | None:
@@ -108,12 +109,14 @@ class InContext(Learner):
 
 
 class Kept(NamedTuple):
-    """What a fit keeps: the distinct training lines, the cell's seed and the base model's name."""
+    """What a fit keeps: the distinct training lines, the cell's seed, the base model's name, and the cap on
+    output words."""
 
     language: str
     lines: list[Example]
     seed: int
     base_model: str
+    max_output: int
 
 
 class FittedInContext(Fitted):

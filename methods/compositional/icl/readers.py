@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from methods.compositional.icl.probe import probe
 from methods.compositional.icl.prompt import STOP, answer, prompt
@@ -16,6 +17,10 @@ from tasks.compositional.contract import Example
 
 if TYPE_CHECKING:
     from suite.models.loading import Loaded
+
+
+LONGEST = 200
+"""So many of the longest training outputs are tokenised to see how many tokens a word takes."""
 
 
 class Reader(ABC):
@@ -67,18 +72,33 @@ class ProbeReader(Reader):
 
 @dataclass(frozen=True)
 class Limits:
-    """batch: rows computed together. max_new_tokens: the longest answer, in the model's tokens."""
+    """batch: rows computed together. max_new_tokens: the longest answer, in the model's tokens; where None it
+    is what max_output words take, each as many tokens as a word takes in the worst of `outputs`."""
 
     batch: int
-    max_new_tokens: int
+    max_new_tokens: int | None = None
+    max_output: int = 0
+    outputs: Sequence[str] = ()
+
+    def tokens(self, tokenizer: Any) -> int:
+        """The longest answer in the tokens of a tokenizer, at least 1 and the end of its line."""
+        if self.max_new_tokens is not None:
+            return self.max_new_tokens
+        from suite.models._calls import encode
+
+        longest = sorted(set(self.outputs), key=len)[-LONGEST:]
+        most = max(
+            (len(encode(tokenizer, f" {y}")) / len(y.split()) for y in longest if y.split()), default=1
+        )
+        return math.ceil(most * self.max_output) + 1
 
 
 class LanguageModelReader(Reader):
     """A causal language model in evaluation mode, decoding greedily up to the end of the line.
 
-    Its prompts leave room for `max_new_tokens` in its context. In float32 answers do not depend on the
-    batch; difficulties move with it in their last bits, so that only a draw as close as that could turn out
-    another.
+    Its prompts leave room for the longest answer in its context. In float32 answers do not depend on the
+    batch; difficulties move with it in their last bits (in bfloat16 by some 0.0005 nats), so that only a draw
+    as close as that could turn out another.
     A model served elsewhere (vLLM and its kin) is another `Reader`; none is included.
     """
 
@@ -87,13 +107,14 @@ class LanguageModelReader(Reader):
 
         self._model, self._tokenizer, self._limits = loaded.model, loaded.tokenizer, limits
         self._context = context_length(loaded.model)
+        self._answer = limits.tokens(loaded.tokenizer)
 
     def fitting(self, demonstrations: Sequence[Example], query: str) -> list[Example]:
         """The last ones, as many as leave room for the answer; none where the query leaves too little."""
         kept = list(demonstrations)
         if self._context is None:
             return kept
-        room = self._context - self._limits.max_new_tokens
+        room = self._context - self._answer
         while kept and self.tokens(prompt(kept, query)) > room:
             del kept[0]
         return kept
@@ -106,7 +127,7 @@ class LanguageModelReader(Reader):
             self._model,
             self._tokenizer,
             list(prompts),
-            max_new_tokens=self._limits.max_new_tokens,
+            max_new_tokens=self._answer,
             stop=[STOP],
             batch_size=self._limits.batch,
         )
@@ -134,6 +155,7 @@ def language_model(name: str, *, device: str, dtype: str, limits: Limits) -> Lan
     if not name:
         raise Skip("the reader 'lm' needs a base model: run the task with --base-model")
     loaded = load(name, device=device, dtype=dtype)
-    if loaded.tokenizer is None or not hasattr(loaded.model, "generate"):
+    causal = hasattr(loaded.model, "generate") and not loaded.model.config.is_encoder_decoder
+    if loaded.tokenizer is None or not causal:
         raise Skip(f"the reader 'lm' needs a causal language model, and {name} is none")
     return LanguageModelReader(loaded, limits)

@@ -146,6 +146,8 @@ def test_the_classes_of_geoquery_are_the_types_of_names() -> None:
         Example("rivers in iowa and ohio", "f ( stateid ( iowa ) , stateid ( ohio ) )"),
         Example("where is the ohio", "answer ( loc_1 ( riverid ( ohio ) ) )"),
         Example("is ohio big", "answer ( size ( stateid ( ohio ) ) )"),
+        Example("where is the austin", "answer ( stateid ( austin ) )"),
+        Example("how big is austin", "answer ( size ( cityid ( austin, _ ) ) )"),
         Example("where is austin texas", "answer ( loc_1 ( cityid ( austin, tx ) ) )"),
         Example("where is boston", "answer ( loc_1 ( cityid ( boston, _ ) ) )"),
         Example("where is new york", "answer ( loc_1 ( cityid ( new york, _ ) ) )"),

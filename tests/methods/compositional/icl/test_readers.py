@@ -123,8 +123,24 @@ def test_demonstrations_without_room_are_counted(folder: str) -> None:
 def test_without_a_base_model_or_with_another_kind_the_pair_is_skipped() -> None:
     with pytest.raises(Skip, match="needs a base model"):
         InContext(selection="bm25").fit(Problem("toy", TRAIN, (), frozenset(), None, 10), Context(seed=0))
-    with pytest.raises(Skip, match="causal language model"):
-        reader("vit-32-clean")
+    for other in ("vit-32-clean", "parser-base"):  # pictures; an encoder-decoder
+        with pytest.raises(Skip, match="causal language model"):
+            reader(other)
+
+
+def test_the_longest_answer_has_room_for_the_most_tokens_that_a_word_takes() -> None:
+    class Letters:
+        bos_token_id = eos_token_id = None
+
+        def encode(self, text: str, add_special_tokens: bool) -> list[str]:
+            return list(text)
+
+    tokenizer = Letters()
+    # " ab c" is 5 tokens for 2 words, " abcd" 5 for one, so 10 words can take 50, and the line an end.
+    limits = Limits(1, None, 10, ("ab c", "abcd", "a b c d"))
+    assert limits.tokens(tokenizer) == 51
+    assert Limits(1, 7, 10, ("ab c",)).tokens(tokenizer) == 7
+    assert Limits(1, None, 10, ()).tokens(tokenizer) == 11
 
 
 def test_a_trained_model_reads_in_batches_as_alone() -> None:
