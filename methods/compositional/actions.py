@@ -22,8 +22,7 @@ class Actions:
     number of each in the table of `n_leaving` components, -1 where a line has fewer; a piece of the pool has
     its own number there, and a slot whose piece was thinned away is known by its kind. kinds (lines, N): the
     row of each in `allowed` (K, M), which says what may enter (a slot's own piece too, which leaves the
-    line as it is). entering: the same as K ascending arrays of piece numbers. choices (lines, N): how many
-    pieces other than its own may enter for each. hosts: lines with a candidate.
+    line as it is). entering: the same as K ascending arrays of piece numbers. hosts: lines with a candidate.
     """
 
     source: Substitutions
@@ -32,7 +31,6 @@ class Actions:
     kinds: Tensor
     allowed: Tensor
     entering: tuple[np.ndarray, ...]
-    choices: np.ndarray
     n_leaving: int
     hosts: np.ndarray
 
@@ -66,19 +64,17 @@ class Actions:
         n = len(source.pieces)
         numbers = np.full((len(leaving), limit), -1)
         kinds = np.zeros((len(leaving), limit), dtype=np.int64)
-        choices = np.zeros((len(leaving), limit), dtype=np.int64)
         for line, options in enumerate(leaving):
             for place, slot in enumerate(options):
                 kinds[line, place] = row = rows[slot.kind]
                 numbers[line, place] = slot.piece if slot.piece >= 0 else n + row
-                choices[line, place] = _others(slot, entering[slot.kind])
         allowed = torch.zeros(len(rows), n, dtype=torch.bool)
         for kind, row in rows.items():
             allowed[row, torch.from_numpy(entering[kind])] = True
         n_leaving = n if numbers.max() < n else n + len(rows)
         tables = (torch.from_numpy(numbers), torch.from_numpy(kinds), allowed)
         lists = tuple(entering[kind] for kind in kept)
-        return cls(source, leaving, *tables, lists, choices, n_leaving, hosts)
+        return cls(source, leaving, *tables, lists, n_leaving, hosts)
 
     @property
     def pieces(self) -> Sequence[Piece]:
@@ -97,21 +93,6 @@ class Actions:
         slot = self.leaving[line][out]
         grain = getattr(slot.kind, "grain", "")
         return f"{grain} {describe(slot, self.pieces[into])}".lstrip()
-
-    def n_pairs(self, line: int) -> int:
-        """How many (candidate, piece) pairs of a line change it."""
-        return int(self.choices[line].sum())
-
-    def pair(self, line: int, number: int) -> tuple[int, int]:
-        """The pair of that number, from 0, by candidate and then by piece; IndexError where there is none."""
-        for out, n in enumerate(self.choices[line].tolist()):
-            if number < n:
-                pieces = self.entering[int(self.kinds[line, out])]
-                if len(pieces) > n and number >= np.searchsorted(pieces, self.leaving[line][out].piece):
-                    number += 1  # past the slot's own piece
-                return out, int(pieces[number])
-            number -= n
-        raise IndexError(f"line {line} has no pair of that number")
 
 
 def _others(slot: Slot, pieces: np.ndarray) -> int:

@@ -141,11 +141,12 @@ class Players:
         return self._collate([self.actions.make(*pick) for pick in picks])
 
     def _uniform(self, hosts: Any) -> list[tuple[int, int, int]]:
-        """One uniform pick among the admissible (outgoing, incoming) pairs of each host."""
+        """What a policy with equal logits would pick: uniformly what leaves, then what enters for it."""
         picks = []
-        for host in hosts.tolist():
-            number = int(torch.randint(self.actions.n_pairs(host), (1,)))
-            picks.append((host, *self.actions.pair(host, number)))
+        for host, (first, second) in zip(hosts.tolist(), torch.rand(len(hosts), 2).tolist(), strict=True):
+            out = int(first * len(self.actions.leaving[host]))
+            pieces = self.actions.entering[int(self.actions.kinds[host, out])]
+            picks.append((host, out, int(pieces[int(second * len(pieces))])))
         return picks
 
     def made(self) -> list[Augmented]:

@@ -46,7 +46,8 @@ class CompSub(Neural):
     hosts of each of `depth` rounds being what the round before has made; `n` examples in all. What enters
     always comes from the original lines.
 
-    types: exchange spans (pieces with a way out), words, subtrees (none in SCAN), or all of them.
+    types: exchange spans (pieces with a way out), words, subtrees (none in SCAN), or all of them; in COGS
+    "span" is all but subtrees, a word there being a span of one.
     n: at most so many new examples. None: the whole closure (SCAN), or `DRAWN` of the language.
     strict: leave out every new example whose input is in dev or test.
     role_safe: COGS only: no verb enters a place of another voice or frame, and no name one that carries a
@@ -72,7 +73,7 @@ class CompSub(Neural):
         if self.strict:
             made = [new for new in made if new.x not in problem.held_out]
             if not made:
-                raise Skip("compsub-strict has nothing to train on: the closure lies within dev and test")
+                raise Skip("compsub-strict has nothing to train on: nothing is made outside of dev and test")
         if self.n is not None and self.n < len(made):
             kept = ctx.rng("compsub").choice(len(made), self.n, replace=False)
             made = [made[k] for k in sorted(kept)]

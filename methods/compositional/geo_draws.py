@@ -2,7 +2,9 @@
 
 On the span-annotated query split one substitution makes 103,901 distinct new inputs. The spans are induced,
 so labels are not certain: of 50 new pairs that we read, 48 had a program that fits the words, and more than a
-third of the questions were poor English.
+third of the questions were poor English. Counted there: of 35,831 inputs that single substitutions make in
+two ways or more, 135 get different programs (the first is kept); of the 57 inputs of dev or test among 40,000
+examples of depth 2, 3 have another program than the published one.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class Lcs(Neural):
     """Substitutions drawn from a policy that is trained against the parser.
 
     compsub: warm up on the CompSub closure of depth `depth` too, as "CompSub+LCS" does.
-    policy: "learned", or "uniform" over admissible actions: the paper's RandS2 control.
+    policy: "learned", or "uniform": the paper's RandS2 control, which picks as a policy with
+    equal logits would.
     estimator: of the policy's gradient. "st_gumbel_advantage" is the released code's (straight-through
     Gumbel-softmax times advantage); "score_function" is unbiased; "differentiable_embedding" splices the
     soft incoming embedding into the parser's input, the objective as the paper states it.
@@ -39,7 +40,7 @@ class Lcs(Neural):
     draws: int = 4
     warm_up: float = 80 / 150
     candidates: int = 10
-    pool: int | None = 2000
+    pool: int | None = 3000
     policy_embed: int = 512
     policy_hidden: int = 128
     policy_width: int = 512

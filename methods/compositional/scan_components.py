@@ -157,6 +157,8 @@ def candidates(x: str, y: str, lexicon: Mapping[str, str]) -> list[Candidate]:
     ):
         return []
     phrases = list(_phrases(tokens))
+    if any(start == end for start, end in phrases):
+        return []
     lengths = [n_actions(tokens[start:end]) for start, end in phrases]
     if sum(lengths) != len(actions):
         return []

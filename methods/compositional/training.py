@@ -138,6 +138,8 @@ class Progress:
         if self.folder is None:
             return
         tensors = {"rng": torch.get_rng_state()}
+        if torch.cuda.is_initialized():
+            tensors["cuda_rng"] = torch.cuda.get_rng_state()
         for name, module in self.modules.items():
             tensors |= {f"{name}/{k}": v for k, v in module.state_dict().items()}
         for name, optimizer in self.optimizers.items():
@@ -169,6 +171,8 @@ class Progress:
                     state["state"][i] = found
             optimizer.load_state_dict(state)
         torch.set_rng_state(tensors["rng"])
+        if "cuda_rng" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["cuda_rng"])
         from safetensors import safe_open
 
         with safe_open(path, "pt") as file:

@@ -160,7 +160,7 @@ def _fields(spec: TaskSpec | MethodSpec) -> list[Facts]:
             "type": spelled(kind),
             "default": spec.params.get(name, defaults.get(name)),
         }
-        for profile in ("small", "smoke"):
+        for profile in PROFILES:
             row[profile] = spec.presets.get(profile, {}).get(name, row["default"])
         rows.append(row)
     return rows
@@ -187,7 +187,7 @@ def _data_text(facts: Facts) -> str:
 
 def _part(label: str, value: Any) -> str:
     if label == "paper":
-        return f"paper: {value['title']} ({value['year']}), {value['link']}"
+        return f"paper: {value['title']} ({value['year']})" + (f", {value['link']}" if value["link"] else "")
     if isinstance(value, Mapping):
         return "\n".join([f"{label}:", *(f"  {k}: {shown(v)}" for k, v in value.items())])
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
@@ -201,7 +201,7 @@ def _part(label: str, value: Any) -> str:
 
 def _spelled(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Settings as `--set` takes them: 0.001 and true, not the 0.0010 and yes of a score table."""
-    exact = {"default", "small", "smoke"}
+    exact = {"default", *PROFILES}
     return [{k: _setting(v) if k in exact else v for k, v in row.items()} for row in rows]
 
 

@@ -107,7 +107,7 @@ def _geoquery(name: str, split: str, summary: str, rule: str, **more: Any) -> Ta
         summary=summary,
         metrics=METRICS,
         primary="exact_match",
-        protocol=f"{rule} {GEO_ALWAYS} {COUNTED}",
+        protocol=f"{rule} {GEO_ALWAYS} {COUNTED} {HALF}",
         params={"split": split},
         data=tuple(
             f"geoquery/l2s2_{GEO_FILES[split]}_{side}.{part}.gz"
@@ -146,10 +146,10 @@ SQL_ALWAYS = (
     "LCS know no components of SQL and are skipped. At small trained competitors take half of their steps."
 )
 NONE: Mapping[str, int] = {}
-SAMPLED = {"small": 500, "smoke": 100}
+SAMPLED = {"small": 500, "smoke": 100, "paper": 500}
 GEO_FILES = {"iid": "iid", "query": "comp"}
+HALF = "At small every trained competitor takes half of its steps."
 GEO_ALWAYS = (
-    "At small every trained competitor takes half of its steps: 92 passes over train without augmentation. "
     "FunQL programs, the subset for which the original has span trees (not 540/60/280 as in SpanBasedSP and "
     "SUBS). `execution` compares answers on generated databases: the published one is not among the data."
 )
@@ -165,15 +165,18 @@ def _in_context(spec: TaskSpec, cls: str, n_test: Mapping[str, int] = NONE, **pa
     kept = {
         p: {k: v for k, v in spec.presets.get(p, {}).items() if k != "budget"} for p in ("small", "smoke")
     }
-    preset = {p: {**fields, **({"n_test": n_test[p]} if p in n_test else {})} for p, fields in kept.items()}
+    if n_test:
+        kept = {p: {**fields, "n_test": n_test[p]} for p, fields in kept.items()}
+        paper = {**paper, "n_test": n_test["paper"]}
+    protocol = f"{FROZEN} {'The samples of small hold at paper too. ' if paper else ''}{spec.protocol}"
     return replace(
         spec,
         name=f"icl-{spec.name}",
         summary=f"in context: {spec.summary}",
         where=f"tasks.compositional.in_context:{cls}",
         paper=ICL,
-        protocol=f"{FROZEN} {'The samples of small hold at paper too. ' if paper else ''}{spec.protocol}",
-        presets={**preset, "paper": {"base_model": "llama-2-13b-hf"} | paper},
+        protocol=protocol.replace(f" {HALF}", ""),
+        presets={**kept, "paper": {"base_model": "llama-2-13b-hf"} | paper},
     )
 
 

@@ -91,7 +91,7 @@ def report(
 ) -> dict[str, float | int]:
     """What is to be known of a split before a score on it is read.
 
-    Counts of lines, of distinct inputs and of tokens; the share of test lines whose output, and for
+    Counts of lines, of distinct inputs and of tokens; the share of test lines whose input or output, and for
     geoquery whose program without names, is one of train; atom and compound divergence of test from train,
     and in "..._random" the same after one random split of all these lines in the same two sizes: what is
     left there comes from rare compounds and not from the split. A divergence is left out where one part has
@@ -105,6 +105,7 @@ def report(
         facts |= _sizes(name, lines)
     known = {word for x, _ in train for word in x.split()}
     facts["test_words_unknown"] = len({word for x, _ in test for word in x.split()} - known)
+    facts["test_inputs_seen"] = _seen([x for x, _ in train], [x for x, _ in test])
     facts["test_outputs_seen"] = _seen([y for _, y in train], [y for _, y in test])
     if language == "geoquery":
         facts["test_templates_seen"] = _seen([template(y) for _, y in train], [template(y) for _, y in test])

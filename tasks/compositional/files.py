@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 from suite.api import Context
@@ -21,7 +22,7 @@ def rows(path: Path, columns: int) -> list[list[str]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
             found = [line.rstrip("\n").split("\t") for line in file]
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); remove it and get it again") from None
     for number, row in enumerate(found, 1):
         if len(row) != columns:

@@ -42,7 +42,9 @@ METRICS = (
     Metric("aug_overlap_test", "neutral", "fraction", "distinct test inputs among the added inputs"),
     Metric("examples_seen", "neutral", "count", "examples that training went through, repeats counted"),
     Metric("steps", "neutral", "count", "optimiser steps"),
-    Metric("parameters", "neutral", "count", "trained parameters"),
+    Metric(
+        "parameters", "neutral", "count", "trained parameters of the parser; LCS trains a policy beside it"
+    ),
     Metric("demos", "neutral", "count", "demonstrations in a prompt, mean over the distinct test inputs"),
     Metric(
         "demo_coverage",

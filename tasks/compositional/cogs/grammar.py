@@ -4,8 +4,9 @@
     VP -> V | V NP | V NP to NP | V NP NP | V that S | V to V | was V [to NP] [by NP] | was V NP [by NP]
 
 A prepositional phrase belongs to the noun right before it. The subject of a verb without an object is its
-theme where the verb is unaccusative (the 21 lemmas follow from the training set), else its agent. The
-grammar is a reconstruction from the data; a test interprets every row of the files.
+theme where the verb is unaccusative (the 21 lemmas follow from the training set), else its agent. Any form
+of a verb is read wherever a verb can stand ("was threw" as "was thrown"), and any verb in any frame: what is
+said is the same. The grammar is a reconstruction from the data; a test interprets every row of the files.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tasks.compositional.notation.cogs import Clause, Name, Noun, Phrase
 
 DETERMINERS = frozenset({"a", "an", "the", "A", "An", "The"})
 PREPOSITIONS = frozenset({"in", "on", "beside"})
+FUNCTION_WORDS = DETERMINERS | PREPOSITIONS | {"was", "that", "to", "by", "."}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ def interpret(sentence: str, lexicon: Lexicon) -> Clause:
 
 
 def interpret_word(word: str, lexicon: Lexicon) -> str:
-    """The lambda form of a word that stands alone, as the training set's primitives have it."""
+    """The lambda form of a word that stands alone, as the training set's primitives have it.
+
+    Unreadable for a word that is no noun, name or verb.
+    """
+    if word in FUNCTION_WORDS:
+        raise Unreadable(f"'{word}' says nothing alone")
     if word[:1].isupper() and word != "TV":
         return word
     if word not in lexicon.lemmas:
@@ -92,6 +99,8 @@ class _Reader:
         first = self.take()
         if first not in DETERMINERS:
             return Name(self.at - 1, first)
+        if self.peek() in FUNCTION_WORDS:
+            raise Unreadable(f"a noun is missing before '{self.peek()}'")
         place, noun = self.at, self.take().lower()
         if self.peek() in PREPOSITIONS:
             return Noun(place, noun, first.lower() == "the", self.take(), self.phrase())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from suite.api import Context
-from tasks.compositional.cogs.grammar import Lexicon, Unreadable, interpret, interpret_word
+from tasks.compositional.cogs.grammar import Lexicon, interpret, interpret_word
 from tasks.compositional.cogs.lexicon import induce
 from tasks.compositional.contract import Example
 from tasks.compositional.files import opened, rows
@@ -18,6 +18,8 @@ from tasks.compositional.task import CompositionalTask, Parts, at_least_one
 
 STRUCTURAL = ("cp_recursion", "obj_pp_to_subj_pp", "pp_recursion")
 """The categories in which the structure is new; in the other eighteen a word in a known structure is."""
+MIXED = "in_distribution"
+"""The category of training lines that are neither primitives nor exposure examples."""
 CLAUSES, MODIFIERS = re.compile(r"\bthat\b"), re.compile(r"\b(?:in|on|beside)\b")
 
 
@@ -44,7 +46,8 @@ class CogsTask(CompositionalTask):
 
     form: "logical" (Kim & Linzen 2020) or "variable_free" (Qiu et al. 2022). The variables of logical forms
     are one token ("x_3"), as in the released code of CompSub.
-    n_train: training sentences, the one-word primitives always included; n_dev: of dev and of the published
+    n_train: training sentences beside the one-word primitives and the exposure examples, which always stay;
+    n_dev: of dev and of the published
     test set of the training distribution, each; per_category: rows of each of the 21 categories. They are
     drawn by split_seed; all where None.
     """
@@ -66,9 +69,11 @@ class CogsTask(CompositionalTask):
     def parts(self, ctx: Context) -> Parts:
         """Train, dev, the published test part and gen, sampled."""
         files = self.files(ctx)
-        words = [r for r in files.train if " " not in r.sentence.strip()]
-        sentences = [r for r in files.train if " " in r.sentence.strip()]
-        kept = set(_drawn(sentences, self.n_train, self.split_seed)) | set(words)
+        mixed = [r for r in files.train if r.category == MIXED]
+        kept = {
+            *_drawn(mixed, self.n_train, self.split_seed),
+            *(r for r in files.train if r.category != MIXED),
+        }
         gen = [
             row
             for category in sorted({r.category for r in files.gen})
@@ -107,8 +112,6 @@ def means(sentence: str, lexicon: Lexicon, free: bool) -> str:
     """The form of a sentence or of a lone word, variables joined; ValueError outside the fragment."""
     words = sentence.split()
     if len(words) == 1:
-        if words[0] == ".":
-            raise Unreadable("a full stop alone says nothing")
         return joined(interpret_word(words[0], lexicon))
     tree = interpret(sentence, lexicon)
     return variable_free(tree) if free else joined(logical_form(tree))

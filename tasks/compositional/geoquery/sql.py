@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,10 @@ class GeoSqlTask(CompositionalTask):
     def parts(self, ctx: Context) -> Parts:
         """Train, dev and test; the slices say whether the query is in train, names put in."""
         lines = _read(opened(ctx, FILE), FIELDS[self.split])
-        known = {e.y for e in lines["train"]}
-        test = self._drawn(lines["test"], self.n_test)
+        train, test = self._drawn(lines["train"], self.n_train), self._drawn(lines["test"], self.n_test)
+        known = {e.y for e in train}
         return Parts(
-            train=self._drawn(lines["train"], self.n_train),
+            train=train,
             dev=self._drawn(lines["dev"], self.n_test),
             test=test,
             slices=[["query=known" if e.y in known else "query=new"] for e in test],
@@ -88,7 +89,7 @@ def _read(path: Path, field: str) -> dict[str, list[Example]]:
                 part = sentence[field] if field == FIELDS["question"] else entry[field]
                 x, y = filled(sentence["text"], names), filled(entry["sql"][0], names)
                 parts[part].append(Example(" ".join(x.split()), spaced(y)))
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); remove it and get it again") from None
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no list of queries with sentences ({error!r})") from None

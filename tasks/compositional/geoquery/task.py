@@ -42,10 +42,10 @@ class GeoQueryTask(CompositionalTask):
     def parts(self, ctx: Context) -> Parts:
         """Train, dev and test. Slices: what of a test program train has not, and its number of predicates."""
         train, dev, test = (self._lines(ctx, name) for name in ("train", "val", "test"))
-        programs, templates = {e.y for e in train}, {template(e.y) for e in train}
-        chosen = self._drawn(test, self.n_test)
+        shown, chosen = self._drawn(train, self.n_train), self._drawn(test, self.n_test)
+        programs, templates = {e.y for e in shown}, {template(e.y) for e in shown}
         return Parts(
-            train=self._drawn(train, self.n_train),
+            train=shown,
             dev=self._drawn(dev, self.n_test),
             test=chosen,
             slices=[[_novelty(e.y, programs, templates), _size(e.y)] for e in chosen],

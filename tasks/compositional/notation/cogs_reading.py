@@ -62,6 +62,8 @@ class _Reader:
             return
         self.verbs[place] = head
         if relation == "xcomp":
+            if not other:
+                raise ValueError(f"'{conjunct}' has a name in the place of a verb")
             self.raised.add(int(other))
         if place in self.raised:
             return  # its one argument is the subject of the verb above, said again
