@@ -139,6 +139,7 @@ METHODS = [
     _trained(
         *("rands2", "lcs:Lcs", SPANSUB, "LCS with uniform instead of learned choices", "control"),
         params={"policy": "uniform"},
+        version=2,  # 1 was uniform over pairs of what leaves and enters, which is no policy of LCS
         small=POLICY,
         smoke=POLICY,
         deviations=LCS_NOTE,

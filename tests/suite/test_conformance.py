@@ -203,6 +203,15 @@ def test_a_method_that_imports_the_grammar_is_caught() -> None:
         check()
 
 
+def test_a_method_that_imports_the_data_files_is_caught_though_it_never_asks() -> None:
+    planned = plan("scan-length", "lstm", "smoke")
+    spec = dataclasses.replace(planned.method_spec, where="tasks.compositional.files:opened")
+    changed = dataclasses.replace(planned, method_spec=spec, method_instance=Repeating(""))
+    (check,) = [c for c in compositional.checks(changed) if c.name == "answers"]
+    with pytest.raises(MethodError, match=r"imports tasks\.compositional\.files"):
+        check()
+
+
 def pytest_run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

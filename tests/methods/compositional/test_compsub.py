@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from methods.compositional import cogs_draws, geo_draws
 from methods.compositional.compsub import CompSub, closure, replay
 from methods.compositional.scan_components import (
     Pool,
@@ -286,7 +287,7 @@ def test_strict_makes_no_held_out_input() -> None:
 
 def test_strict_is_skipped_where_nothing_is_left() -> None:
     held_out = frozenset(new.x for new in augmented(CompSub(), problem(TRAIN)))
-    with pytest.raises(Skip, match="the closure lies within dev and test"):
+    with pytest.raises(Skip, match="nothing is made outside of dev and test"):
         augmented(CompSub(strict=True), problem(TRAIN, held_out))
 
 
@@ -309,8 +310,53 @@ def test_the_interpreter_is_never_called() -> None:
 
 
 def test_another_language_is_skipped() -> None:
-    with pytest.raises(Skip, match="components of scan, not of cogs"):
-        augmented(CompSub(), problem(TRAIN, language="cogs"))
+    with pytest.raises(Skip, match="components of scan, cogs and geoquery, not of klingon"):
+        augmented(CompSub(), problem(TRAIN, language="klingon"))
+
+
+@pytest.mark.parametrize("language", ["scan", "geoquery"])
+def test_the_safe_mode_is_of_cogs_alone(language: str) -> None:
+    with pytest.raises(Skip, match="role_safe is of COGS"):
+        augmented(CompSub(role_safe=True), problem(TRAIN, language=language))
+
+
+def test_scan_has_no_subtrees() -> None:
+    with pytest.raises(Skip, match="no subtrees"):
+        augmented(CompSub(types="tree"), problem(TRAIN))
+
+
+def test_the_fields_reach_the_draws_of_cogs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def augment(train: object, language: str, rng: object, **fields: object) -> list[Augmented]:
+        asked.update(fields, language=language)
+        return [Augmented("a", "b", 0, "")]
+
+    monkeypatch.setattr(cogs_draws, "augment", augment)
+    given = problem(TRAIN, language="cogs-ql")
+    assert augmented(CompSub(depth=3, types="word", n=7, role_safe=True), given)
+    assert asked == {"language": "cogs-ql", "n": 7, "rounds": 3, "types": "word", "role_safe": True}
+    augmented(CompSub(), given)
+    assert asked["n"] == 60_000 and asked["rounds"] == 2 and asked["role_safe"] is False
+
+
+def test_the_fields_reach_the_draws_of_geoquery(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def augment(train: object, rng: object, **fields: object) -> list[Augmented]:
+        asked.update(fields)
+        return [Augmented("a", "b", 0, ""), Augmented("held", "c", 0, "")]
+
+    monkeypatch.setattr(geo_draws, "augment", augment)
+    given = Problem("geoquery", examples(TRAIN), [], frozenset({"held"}), None, 53)
+    assert len(augmented(CompSub(depth=1, types="span"), given)) == 2
+    assert asked == {"n": 40_000, "depth": 1, "types": "span"}
+    assert [new.x for new in augmented(CompSub(strict=True), given)] == ["a"]
+
+
+def test_an_empty_command_has_no_component() -> None:
+    for x in ("", "and walk", "walk after"):
+        assert candidates(x, "I_WALK", LEXICON) == []
 
 
 @pytest.mark.parametrize(("field", "message"), [({"depth": 0}, "depth must be"), ({"n": 0}, "n must be")])

@@ -138,18 +138,6 @@ def test_every_action_is_an_admissible_substitution_with_the_right_label() -> No
             assert made != TRAIN[line]
 
 
-@pytest.mark.parametrize(
-    "actions", [Actions.of(TRAIN, "scan", 10), Actions.on(Letters(), 3)], ids=["scan", "toy"]
-)
-def test_pairs_are_counted_and_numbered_without_listing_them(actions: Actions) -> None:
-    for line in range(len(actions.train)):
-        pairs = all_pairs(actions, line)
-        assert actions.n_pairs(line) == len(pairs)
-        assert [actions.pair(line, k) for k in range(len(pairs))] == pairs
-        with pytest.raises(IndexError, match=f"line {line}"):
-            actions.pair(line, len(pairs))
-
-
 def test_the_tables_say_what_may_leave_and_enter_by_the_kind_of_the_slot() -> None:
     """By hand: pieces 0 to 3; 'an owl' was thinned away and is known by its kind, number 4 + 1 (object)."""
     actions = Actions.on(Letters(), 3)
@@ -186,20 +174,32 @@ def test_of_too_many_candidates_an_even_part_of_the_line_stays() -> None:
         assert list(some) == (list(slots) if n <= 2 else [slots[0], slots[n // 2]])
 
 
-def test_the_uniform_control_picks_every_pair_equally_often() -> None:
-    game = players(policy="uniform", batch=6000)
-    line = 3  # "run left"
-    pairs = all_pairs(game.actions, line)
-    torch.manual_seed(0)
+def test_the_uniform_control_picks_as_a_policy_with_equal_logits() -> None:
+    """What leaves uniformly, then what enters for it, the slot's own piece among them."""
     import numpy as np
-
-    counts = Counter((o, i) for _, o, i in game._uniform(np.full(6000, line)))
-    expected = 6000 / len(pairs)
-    chi2 = sum((counts[p] - expected) ** 2 / expected for p in pairs)
     from scipy.stats import chi2 as distribution
 
-    assert set(counts) == set(pairs)
-    assert distribution.sf(chi2, len(pairs) - 1) > 0.001
+    game = players(policy="uniform", batch=6000)
+    line = 3  # "run left"
+    slots = game.actions.leaving[line]
+    admitted = [game.actions.source.admitted(slot.kind) for slot in slots]
+    chance = {
+        (out, into): 1 / (len(slots) * len(pieces)) for out, pieces in enumerate(admitted) for into in pieces
+    }
+    assert all(slot.piece in pieces for slot, pieces in zip(slots, admitted, strict=True))
+    torch.manual_seed(0)
+    counts = Counter((o, i) for _, o, i in game._uniform(np.full(6000, line)))
+    chi2 = sum((counts[p] - 6000 * q) ** 2 / (6000 * q) for p, q in chance.items())
+    assert set(counts) <= set(chance) and sum(chance.values()) == pytest.approx(1)
+    assert distribution.sf(chi2, len(chance) - 1) > 0.001
+
+
+@pytest.mark.parametrize("policy", ["learned", "uniform"])
+def test_the_parsers_batch_is_not_the_policys(policy: Any) -> None:
+    game = players(policy=policy, batch=16)
+    game.made_batch(3)
+    used = game.taken.log[3, :, 0].tolist()
+    assert used == game.hosts[3, 16:].tolist() != game.hosts[3, :16].tolist()
 
 
 def test_what_was_made_is_reported_once_and_without_training_lines() -> None:
@@ -257,7 +257,7 @@ def test_a_spliced_input_has_the_value_of_the_made_sentence(toy: bool) -> None:
     actions = Actions.on(Letters(), 3) if toy else Actions.of(TRAIN, "scan", 10)
     words = (Vocabulary.of([*(e.x for e in actions.train), "it cow"]), found.vocabularies[1])
     parser = Lcs(**SMALL | {"dropout": 0.0}).network(words).eval()
-    picks = [(n, *actions.pair(n, k)) for n in actions.hosts.tolist() for k in range(actions.n_pairs(n))]
+    picks = [(n, *pair) for n in actions.hosts.tolist() for pair in all_pairs(actions, n)]
     pairs = [actions.make(*pick) for pick in picks]
     batch = training.collate(training.encode_pairs(pairs, words), "cpu")
     places = entering(actions, picks, pairs)

@@ -89,6 +89,12 @@ def test_a_sentence_that_says_more_than_its_free_form_is_refused() -> None:
         read_free("Mia slept on a bed .", "sleep ( agent = Mia )")
 
 
+def test_a_name_in_the_place_of_a_verb_is_refused() -> None:
+    form = "want . agent ( x_1 , Tom ) AND want . xcomp ( x_1 , Mia )"
+    with pytest.raises(ValueError, match="a name in the place of a verb"):
+        read("Tom wanted Mia", form)
+
+
 def test_a_form_of_a_noun_that_is_nowhere_introduced_is_refused() -> None:
     with pytest.raises(ValueError, match="lacks"):
         read("Mia saw a cup .", "see . agent ( x_1 , Mia ) AND see . theme ( x_1 , x_3 )")

@@ -28,13 +28,17 @@ TRAIN = [
     ("A dog slept .", "dog ( x _ 1 ) AND sleep . agent ( x _ 2 , x _ 1 )"),
     ("see", "LAMBDA a . LAMBDA b . LAMBDA e . see . agent ( e , b ) AND see . theme ( e , a )"),
 ]
+KINDS = ("in_distribution", "primitive", "exposure_example_subj_common", "in_distribution", "primitive")
 FREE = ["see ( agent = Mia , theme = cup )", TRAIN[1][1], "break ( theme = * cup )", "sleep ( agent = dog )"]
 FREE.append(TRAIN[4][1])
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Callable[[str], Path]:
-    """A data opener with five training rows, two of dev and test, and three categories of two rows."""
+    """A data opener with five training rows, two of dev and test, and three categories of two rows.
+
+    Of the training rows two are primitives, one is an exposure example and two are mixed.
+    """
     gen = [(f"Mia saw a cup {'in a dog ' * k}.", f"form{k}", "pp_recursion") for k in (3, 12)]
     gen += [
         ("Mia said that Mia said that Mia slept .", "f", "cp_recursion"),
@@ -43,7 +47,7 @@ def files(tmp_path: Path) -> Callable[[str], Path]:
     gen += [("A cup slept .", "h", "prim_to_subj_common"), ("The cup slept .", "i", "prim_to_subj_common")]
     for prefix in ("", "variable_free__"):
         forms = FREE if prefix else [form for _, form in TRAIN]
-        train = [(x, form, "in_distribution") for (x, _), form in zip(TRAIN, forms, strict=True)]
+        train = [(x, form, kind) for (x, _), form, kind in zip(TRAIN, forms, KINDS, strict=True)]
         parts = {"train": train, "dev": train[:1] + train[2:3], "test": train[2:4], "gen": gen}
         for part, found in parts.items():
             text = "".join("\t".join(row) + "\n" for row in found)
@@ -61,13 +65,14 @@ def test_rows_become_examples_with_joined_variables(files: Callable[[str], Path]
     assert CogsTask("variable_free").parts(Context(0, data=files)).train[0].y == FREE[0]
 
 
-def test_samples_keep_every_lone_word_and_the_same_number_of_each_category(
+def test_samples_keep_primitives_and_exposures_and_as_many_rows_of_each_category(
     files: Callable[[str], Path],
 ) -> None:
     task = CogsTask(n_train=1, n_dev=1, per_category=1)
     parts = task.parts(Context(0, data=files))
     assert len([e for e in parts.train if " " not in e.x]) == 2
-    assert len([e for e in parts.train if " " in e.x]) == 1
+    assert TRAIN[2][0] in [e.x for e in parts.train]
+    assert len([e for e in parts.train if " " in e.x]) == 2
     assert (len(parts.dev), len(parts.iid)) == (1, 1)
     assert Counter(names[0] for names in parts.slices) == Counter(
         ["cp_recursion", "pp_recursion", "prim_to_subj_common"]
@@ -109,8 +114,8 @@ def test_the_interpreter_reads_sentences_and_lone_words() -> None:
     assert means("The dog saw Mia .", lexicon, free=True) == "see ( agent = * dog , theme = Mia )"
     assert means("cup", lexicon, free=True) == "LAMBDA a . cup ( a )"
     assert meaning("Mia saw .") == "see . agent ( x_1 , Mia )"
-    for wrong in (".", "Mia frobbed a cup .", "saw a cup ."):
-        with pytest.raises(ValueError, match=r"says nothing|no verb|is missing"):
+    for wrong in (".", "the", "Mia frobbed a cup .", "saw a cup .", "A was broke ."):
+        with pytest.raises(ValueError, match=r"says nothing alone|no verb|is missing"):
             meaning(wrong)
 
 
