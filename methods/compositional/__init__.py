@@ -12,6 +12,7 @@ SMALL = {"hidden": 64, "embed": 64, "dropout": 0.1, "batch": 32, "steps": 3000, 
 SMOKE = {"hidden": 32, "embed": 32, "dropout": 0.0, "batch": 16, "steps": 400, "lr": 1e-2}
 # The same 96,000 examples in larger batches: a Transformer's small steps are all overhead on a CPU.
 SMALL_TRANSFORMER = SMALL | {"layers": 2, "dropout": 0.0, "batch": 64, "steps": 1500, "lr": 2e-3}
+FEW = {"n": 4000}
 POLICY = {"policy_embed": 32, "policy_hidden": 32, "policy_width": 64, "warm_up": 0.5}
 
 COMPSUB = Paper("Learning to Substitute Components for Compositional Generalization", 2025, "")
@@ -129,11 +130,13 @@ METHODS = [
     ),
     _trained(
         *("compsub", "compsub:CompSub", COMPSUB, "swaps exchangeable components of training lines", "paper"),
+        smoke=FEW,
         deviations=RECON,
     ),
     _trained(
         *("compsub-strict", "compsub:CompSub", COMPSUB, "CompSub without any dev or test input", "control"),
         params={"strict": True},
+        smoke=FEW,
         deviations=RECON,
     ),
     _trained(
@@ -162,6 +165,8 @@ METHODS = [
     _trained(
         *("compsub-safe", "compsub:CompSub", COMPSUB, "CompSub that keeps a verb's frame (COGS)", "control"),
         params={"role_safe": True},
+        smoke=FEW,
+        deviations=RECON,
     ),
     _trained(
         *(
@@ -172,6 +177,7 @@ METHODS = [
             "control",
         ),
         params={"types": "word"},
+        smoke=FEW,
         deviations=RECON,
     ),
     _trained(

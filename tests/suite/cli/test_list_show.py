@@ -17,11 +17,11 @@ version: 1
 role: ceiling
 deviations: None: there is no paper.
 fields:
-  field    type                  default  small  smoke
-  mode     one of fast, careful  fast     fast   fast
-  rate     float                 0.5      0.5    0.5
-  rounds   int                   3        5      1
-  verbose  true or false         false    false  false
+  field    type                  default  smoke  small  paper
+  mode     one of fast, careful  fast     fast   fast   fast
+  rate     float                 0.5      0.5    0.5    0.5
+  rounds   int                   3        1      5      3
+  verbose  true or false         false    false  false  false
 needs:
   profile  minutes  memory_mb  download_mb
   small     0.1000        100            0
@@ -77,7 +77,9 @@ def test_a_task_is_shown_with_its_metrics_nulls_and_ceiling(suite, results: Path
         ("errors", "lower", False),
     ]
     assert (facts["null competitors"], facts["ceiling"]) == (["toy-bad"], "toy-good")
-    assert facts["fields"] == [{"field": "size", "type": "int", "default": 10, "small": 10, "smoke": 4}]
+    assert facts["fields"] == [
+        {"field": "size", "type": "int", "default": 10, "smoke": 4, "small": 10, "paper": 10}
+    ]
 
 
 def test_a_task_says_its_noise_floor(suite, results: Path) -> None:

@@ -267,7 +267,7 @@ def test_the_report_of_a_split_by_hand() -> None:
         # outputs: LEFT WALK (twice), JUMP, RUN RUN; LEFT RUN, RIGHT LOOK RIGHT LOOK
         **{"train_longest_output": 2, "train_mean_output": 7 / 4},
         **{"test_longest_output": 4, "test_mean_output": 3.0},
-        **{"test_words_unknown": 2, "test_outputs_seen": 0.0},
+        **{"test_words_unknown": 2, "test_inputs_seen": 0.0, "test_outputs_seen": 0.0},
     }
     # atoms of train: walk 2, left 2, jump, run, twice of 7; of test: run, left, look, right, twice of 5
     shared = math.sqrt(1 / 7 / 5) + math.sqrt(2 / 7 / 5) + math.sqrt(1 / 7 / 5)
