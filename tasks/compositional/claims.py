@@ -8,8 +8,9 @@ published figures, not from results here.
 from __future__ import annotations
 
 from suite.api import Paper
-from suite.claims import AnyClaim, Bound, Check, Claim
+from suite.claims import AnyClaim, Bound, Check
 from tasks.compositional import MCD, SCAN, TEMPLATE, claims_parsing
+from tasks.compositional.comparison import better
 from tasks.compositional.published import AUDITS as AUDITS
 from tasks.compositional.published import COMPSUB, SPANSUB, TABLE
 from tasks.compositional.published import PUBLISHED as PUBLISHED
@@ -27,24 +28,8 @@ NOT_EVERY = "Asked of the table's augmentation baselines that run here; GECA+MAM
 NOT_ALL = "The paper also has MCD2 and MCD3, which are not run at this size."
 
 
-def _better(
-    name: str, statement: str, tasks: tuple[str, ...], better: str, worse: tuple[str, ...], **more: object
-) -> Claim:
-    """A comparison in exact match, from the results table unless said otherwise."""
-    fields: dict[str, object] = {"paper": SPANSUB, "where": TABLE} | more
-    return Claim(
-        id=name,
-        statement=statement,
-        tasks=tasks,
-        metric=EM,
-        better=better,
-        worse=worse,
-        **fields,  # type: ignore[arg-type]
-    )
-
-
 COMPARISONS = [
-    _better(
+    better(
         "compsub-lifts-lstm",
         "CompSub lifts an LSTM by more than 50 points on jump, around_right and MCD1.",
         RUN_HERE,
@@ -53,7 +38,7 @@ COMPARISONS = [
         margin=0.5,
         note=f"50 points: a round number below the smallest published gain of these, 54.5. {NOT_ALL}",
     ),
-    _better(
+    better(
         "compsub-best-on-jump",
         "CompSub is better than GECA, LexLearn and Prim2PrimX+MET on jump.",
         (JUMP,),
@@ -61,7 +46,7 @@ COMPARISONS = [
         ("geca", "lexlearn", "prim2primx-met"),
         note="LexSym is at 100.0 there like CompSub, so the table claims no lead over it.",
     ),
-    _better(
+    better(
         "compsub-best-on-around-right",
         "CompSub is better than every augmentation baseline on around_right.",
         (AROUND,),
@@ -69,7 +54,7 @@ COMPARISONS = [
         AUGMENTERS,
         note=NOT_EVERY,
     ),
-    _better(
+    better(
         "compsub-best-on-mcd1",
         "CompSub is better than every augmentation baseline on MCD1.",
         (MCD1,),
@@ -77,7 +62,7 @@ COMPARISONS = [
         AUGMENTERS,
         note=NOT_EVERY,
     ),
-    _better(
+    better(
         "gain-of-66-points",
         "CompSub with LCS is better than the best augmentation baseline by up to 66.5 points on SCAN.",
         (MCD3,),
@@ -89,7 +74,7 @@ COMPARISONS = [
         note="The 66.5 points are 80.2 - 13.7 (LexSym) on MCD3. Asked is a gain of more than 50 points: "
         "a published gain is itself an estimate from few seeds.",
     ),
-    _better(
+    better(
         "lcs-lifts-lstm",
         "Learned substitution alone lifts an LSTM on MCD1.",
         (MCD1,),
@@ -98,7 +83,7 @@ COMPARISONS = [
         where=BARS,
         note=f".09 and .60 {BY_EYE}",
     ),
-    _better(
+    better(
         "lcs-over-uniform",
         "Learned choices of what to substitute are better than uniform ones (RandS2) on MCD1.",
         (MCD1,),
@@ -107,7 +92,7 @@ COMPARISONS = [
         where=BARS,
         note=f".53 and .60 {BY_EYE}",
     ),
-    _better(
+    better(
         "lcs-over-uniform-elsewhere",
         "Learned choices are better than uniform ones on jump, around_right and length too.",
         (JUMP, AROUND, LENGTH),
@@ -116,7 +101,7 @@ COMPARISONS = [
         where=OURS,
         note="The paper makes the comparison on MCD1 to MCD3; here it is made on three other splits.",
     ),
-    _better(
+    better(
         "compsub-over-lcs",
         "CompSub alone is better than LCS alone on MCD1.",
         (MCD1,),
@@ -125,7 +110,7 @@ COMPARISONS = [
         where=BARS,
         note=f".70 and .60 {BY_EYE}",
     ),
-    _better(
+    better(
         "lcs-adds-to-compsub",
         "LCS after a warm-up on CompSub's examples is better than CompSub alone on MCD1.",
         (MCD1,),
@@ -133,7 +118,7 @@ COMPARISONS = [
         ("compsub",),
         note="The table has 67.4 and 63.4 with standard deviations of 12 to 13.",
     ),
-    _better(
+    better(
         "lcs-keeps-compsub",
         "LCS after a warm-up on CompSub's examples loses nothing on jump and around_right.",
         (JUMP, AROUND),
@@ -142,7 +127,7 @@ COMPARISONS = [
         margin=-0.02,
         note="Both are at 99.9 to 100.0 in the table. Asked is that LCS is not worse by two points or more.",
     ),
-    _better(
+    better(
         "compsub-strict-on-mcd1",
         "Without any dev or test input CompSub is still better than every augmentation baseline on MCD1.",
         (MCD1,),
@@ -150,7 +135,7 @@ COMPARISONS = [
         AUGMENTERS,
         where=OURS,
     ),
-    _better(
+    better(
         "compsub-strict-keeps-gain",
         "Leaving dev and test inputs out costs CompSub less than ten points on around_right and MCD1.",
         (AROUND, MCD1),

@@ -6,8 +6,9 @@ poster of SpanSub and L2S2; of the 2025 paper only the abstract could be had.
 
 from __future__ import annotations
 
-from suite.claims import AnyClaim, Bound, Check, Claim
-from tasks.compositional.published import COMPSUB, SPANSUB, TABLE
+from suite.claims import AnyClaim, Bound, Check
+from tasks.compositional.comparison import better
+from tasks.compositional.published import COMPSUB, SPANSUB
 
 OURS = "not in the paper: asked here"
 EM = "exact_match"
@@ -24,24 +25,8 @@ PROBE = (
 INDUCED = "The span trees are induced here from the training pairs; the original has gold ones."
 
 
-def _better(
-    name: str, statement: str, tasks: tuple[str, ...], better: str, worse: tuple[str, ...], **more: object
-) -> Claim:
-    """A comparison in exact match, from the results table unless said otherwise."""
-    fields: dict[str, object] = {"paper": SPANSUB, "where": TABLE} | more
-    return Claim(
-        id=name,
-        statement=statement,
-        tasks=tasks,
-        metric=EM,
-        better=better,
-        worse=worse,
-        **fields,  # type: ignore[arg-type]
-    )
-
-
 COMPARISONS = [
-    _better(
+    better(
         "compsub-lifts-lstm-on-cogs",
         "CompSub lifts an LSTM by more than 20 points on COGS.",
         ("cogs",),
@@ -50,7 +35,7 @@ COMPARISONS = [
         margin=0.2,
         note="20 points: a round number well below the published gain of 36.4.",
     ),
-    _better(
+    better(
         "compsub-best-on-cogs",
         "CompSub is better than every augmentation baseline on COGS.",
         ("cogs",),
@@ -58,7 +43,7 @@ COMPARISONS = [
         COGS_BASELINES,
         note="Asked of the table's augmentation baselines that have a figure for COGS.",
     ),
-    _better(
+    better(
         "gain-of-10-points",
         "CompSub with LCS is better than the best augmentation baseline by up to 10.3 points on COGS.",
         ("cogs",),
@@ -71,7 +56,7 @@ COMPARISONS = [
         "gain is itself an estimate from few seeds. LCS on COGS is reconstructed, and exchanges under the "
         "rule of compsub-safe.",
     ),
-    _better(
+    better(
         "lcs-keeps-compsub-on-cogs",
         "LCS after a warm-up on CompSub's examples loses nothing on COGS.",
         ("cogs",),
@@ -82,7 +67,7 @@ COMPARISONS = [
         "exchanges under the rule of compsub-safe, compsub does not, so that the difference is not of LCS "
         "alone.",
     ),
-    _better(
+    better(
         "compsub-lifts-lstm-on-geoquery",
         "CompSub lifts an LSTM on both splits of GeoQuery.",
         GEO,
@@ -90,7 +75,7 @@ COMPARISONS = [
         ("lstm",),
         note=f"By 7.2 and 22.8 points in the table. {INDUCED}",
     ),
-    _better(
+    better(
         "compsub-best-on-geoquery",
         "CompSub is better than every augmentation baseline on the query split of GeoQuery.",
         ("geoquery-query",),
@@ -98,7 +83,7 @@ COMPARISONS = [
         GEO_BASELINES,
         note=f"By 1.2 points or more in the table. {INDUCED}",
     ),
-    _better(
+    better(
         "gain-of-1-point",
         "CompSub with LCS is better than the best augmentation baseline by up to 1.4 points on GeoQuery.",
         GEO,
@@ -109,7 +94,7 @@ COMPARISONS = [
         note="Which split and parser the 1.4 points belong to could not be found; asked is that it is ahead "
         f"on both. {INDUCED}",
     ),
-    _better(
+    better(
         "gain-of-9-points",
         "LCS-ICL is better than other ways of choosing demonstrations by up to 8.8 points on COGS-QL.",
         ("icl-cogs-ql",),
@@ -119,7 +104,7 @@ COMPARISONS = [
         where="abstract",
         note=f"Asked is that it is ahead of each; COGS-QL is assumed to be the variable-free form. {PROBE}",
     ),
-    _better(
+    better(
         "icl-compsub-helps",
         "Demonstrations made by substitution are better than retrieved ones.",
         ("icl-cogs-ql", "icl-geoquery-query", "icl-scan-mcd1"),
@@ -129,7 +114,7 @@ COMPARISONS = [
         where="the idea of LCS-ICL; no figure could be had",
         note=PROBE,
     ),
-    _better(
+    better(
         "icl-strict-helps",
         "Substitution makes better demonstrations than retrieval, the query itself not among them.",
         ("icl-cogs-ql", "icl-geoquery-query", "icl-scan-mcd1"),
@@ -139,7 +124,7 @@ COMPARISONS = [
         where=OURS,
         note=PROBE,
     ),
-    _better(
+    better(
         "lcs-weighting-helps",
         "Choosing hard demonstrations is better than substitution alone.",
         ("icl-cogs-ql", "icl-geoquery-query", "icl-scan-mcd1"),
@@ -149,7 +134,7 @@ COMPARISONS = [
         where="the idea of LCS-ICL; no figure could be had",
         note=f"Both without the query itself among the demonstrations, which substitution can make. {PROBE}",
     ),
-    _better(
+    better(
         "spans-over-words",
         "Exchanging components of any size is better than exchanging words alone.",
         ("scan-around-right", "scan-mcd1", "cogs", "geoquery-query"),
@@ -157,7 +142,7 @@ COMPARISONS = [
         ("compsub-lexical",),
         where="the argument for spans; no figure could be had",
     ),
-    _better(
+    better(
         "compsub-strict-keeps-gain-on-parsing",
         "Leaving dev and test inputs out costs CompSub less than five points on COGS and GeoQuery.",
         ("cogs", "geoquery-iid", "geoquery-query"),
@@ -166,7 +151,7 @@ COMPARISONS = [
         where=OURS,
         margin=-0.05,
     ),
-    _better(
+    better(
         "safe-roles-help",
         "On COGS, substitutions that keep a verb's frame are better than the released ones.",
         ("cogs", "cogs-ql"),
@@ -175,7 +160,7 @@ COMPARISONS = [
         where=OURS,
         note="The released draws give 1 to 3 % of the examples a wrong label; see compsub-cogs-labels.",
     ),
-    _better(
+    better(
         "lcs-over-uniform-on-parsing",
         "Learned choices of what to substitute are better than uniform ones on COGS and GeoQuery.",
         ("cogs", "geoquery-query"),

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from cogs_rows import clauses, depth, frame, of, sentences
 
 from tasks.compositional.cogs import words
 from tasks.compositional.cogs.categories import EXPOSURES, FRAMES, TESTS
@@ -18,7 +19,7 @@ from tasks.compositional.cogs.generator import Made, Row, generate
 from tasks.compositional.cogs.grammar import interpret, interpret_word
 from tasks.compositional.cogs.lexicon import induce
 from tasks.compositional.cogs.spelling import Plan, Said, spell
-from tasks.compositional.notation.cogs import Clause, Noun, Phrase, logical_form, variable_free
+from tasks.compositional.notation.cogs import Clause, logical_form, variable_free
 from tasks.compositional.notation.cogs_reading import read
 
 SEEDS = (0, 1, 2)
@@ -39,31 +40,6 @@ def parsed(row: Row) -> Clause:
 def every(parts: Made) -> Iterator[Row]:
     for part in parts:
         yield from part
-
-
-def sentences(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row.category != "primitive"]
-
-
-def of(rows: Iterable[Row], category: str) -> list[Row]:
-    return [row for row in rows if row.category == category]
-
-
-def clauses(tree: Clause) -> Iterator[Clause]:
-    yield tree
-    for role, argument in tree.arguments:
-        if role == "ccomp" and isinstance(argument, Clause):
-            yield from clauses(argument)
-
-
-def frame(sentence: str, clause: Clause) -> str:
-    """The roles of a verb in their order, "was" before those of a passive."""
-    passive = sentence.split()[clause.place - 1] == "was"
-    return " ".join((*(("was",) if passive else ()), *(role for role, _ in clause.arguments)))
-
-
-def depth(phrase: Phrase) -> int:
-    return 1 + depth(phrase.inner) if isinstance(phrase, Noun) and phrase.inner is not None else 0
 
 
 def uses(rows: Iterable[Row]) -> Iterator[tuple[str, str, str, int, bool]]:

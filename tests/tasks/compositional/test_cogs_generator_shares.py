@@ -5,44 +5,20 @@ from __future__ import annotations
 import gzip
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import mean
 
 import pytest
+from cogs_rows import clauses, depth, frame, of, sentences
 
 from tasks.compositional.cogs.categories import TESTS
 from tasks.compositional.cogs.generator import Made, Row, generate
-from tasks.compositional.notation.cogs import Clause, Name, Noun, Phrase
+from tasks.compositional.notation.cogs import Clause, Name
 from tasks.compositional.notation.cogs_reading import read
 
 Shares = dict[str, dict[str | int, float]]
-
-
-def sentences(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row.category != "primitive"]
-
-
-def of(rows: Iterable[Row], category: str) -> list[Row]:
-    return [row for row in rows if row.category == category]
-
-
-def clauses(tree: Clause) -> Iterator[Clause]:
-    yield tree
-    for role, argument in tree.arguments:
-        if role == "ccomp" and isinstance(argument, Clause):
-            yield from clauses(argument)
-
-
-def frame(sentence: str, clause: Clause) -> str:
-    """The roles of a verb in their order, "was" before those of a passive."""
-    passive = sentence.split()[clause.place - 1] == "was"
-    return " ".join((*(("was",) if passive else ()), *(role for role, _ in clause.arguments)))
-
-
-def depth(phrase: Phrase) -> int:
-    return 1 + depth(phrase.inner) if isinstance(phrase, Noun) and phrase.inner is not None else 0
 
 
 @cache
