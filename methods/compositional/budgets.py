@@ -49,7 +49,7 @@ BUDGETS = [
             note=note,
             source=SOURCE,
         )
-        for tasks, note in ((("cogs", "cogs-ql"), PARSING), (("cogs-mini", "geoquery-*"), HALVED))
+        for tasks, note in ((("cogs",), PARSING), (("cogs-ql", "cogs-mini", "geoquery-*"), HALVED))
     ),
     Budget(
         IN_CONTEXT,

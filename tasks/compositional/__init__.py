@@ -266,7 +266,8 @@ TASKS = [
         QL,
         "COGS in variable-free form, assumed to be the paper's COGS-QL",
         f"{GEN}Assumption: no text that defines COGS-QL was found; the variable-free form of Qiu et al. "
-        "stands in for it, from the files that ReCOGS keeps.",
+        f"stands in for it, from the files that ReCOGS keeps. {HALF}",
+        presets={"small": COGS_SMALL | {"budget": 0.5}, "smoke": COGS_SMOKE},
     ),
     _cogs(
         "cogs-mini",
@@ -274,7 +275,7 @@ TASKS = [
         COGS,
         "COGS-like sentences made by a generator: no file is needed",
         "Not COGS: this project's own vocabulary and generator, with the same fragment, categories and "
-        "held-out uses. At small every trained competitor takes half of its steps. 2,400 training sentences "
+        f"held-out uses. {HALF} 2,400 training sentences "
         "with one-word primitives and exposure examples, 20 test rows of each category.",
         where="tasks.compositional.cogs.mini:MiniCogsTask",
         presets={"small": MINI_SMALL, "smoke": MINI_SMOKE},
