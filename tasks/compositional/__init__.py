@@ -266,8 +266,7 @@ TASKS = [
         QL,
         "COGS in variable-free form, assumed to be the paper's COGS-QL",
         f"{GEN}Assumption: no text that defines COGS-QL was found; the variable-free form of Qiu et al. "
-        f"stands in for it, from the files that ReCOGS keeps. {HALF}",
-        presets={"small": COGS_SMALL | {"budget": 0.5}, "smoke": COGS_SMOKE},
+        "stands in for it, from the files that ReCOGS keeps.",
     ),
     _cogs(
         "cogs-mini",
