@@ -26,13 +26,13 @@ NOTE = (
     "looking at dev and at test; how many were tried is not on record."
 )
 PARSING = (
-    "The common sizes of SCAN, unchanged. The plain LSTM was run on the task before, and its scores on dev and "
-    "test were seen. On COGS-QL half of the steps were tried for eleven methods, one seed each, and given up: "
-    "the plain LSTM then has 68 % on dev, and 99 % with all of them."
+    "The common sizes of SCAN, unchanged. The plain LSTM was run on the task before, and its scores on dev "
+    "and test were seen. On COGS-QL half of the steps were tried for eleven methods, one seed each, and "
+    "given up: the plain LSTM then has 68 % on dev, and 99 % with all of them."
 )
 HALVED = (
-    "The common sizes of SCAN with half of the steps for every method, to save time: the plain LSTM was run with "
-    "the third, the half and the whole of them on GeoQuery's FunQL, and dev and test were seen."
+    "The common sizes of SCAN with half of the steps for every method, to save time: the plain LSTM was run "
+    "with the third, the half and the whole of them on GeoQuery's FunQL, and dev and test were seen."
 )
 LEXLEARN = (
     "The common sizes, chosen as for the other trained methods. For LexLearn alone, 1.5 times the steps with "
