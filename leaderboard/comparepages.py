@@ -254,8 +254,8 @@ def _matrix(compared: Compared, rivals: Sequence[int]) -> View:
             if i == j:
                 cells.append('<td class="num self">·</td>')
                 continue
-            pair = compared.pairs[min(i, j), max(i, j)]
-            turned = pair if i < j else turn(pair)
+            # Pairs are kept in the order of the rivals, which need not be that of the sides.
+            turned = compared.pairs[i, j] if (i, j) in compared.pairs else turn(compared.pairs[j, i])
             kind, gap = verdict(turned, compared.table.higher), signed(turned.difference, compared.unit)
             within = f"<small>{ends(turned, compared.unit)}</small>" if turned.low is not None else ""
             cells.append(f'<td class="num {kind}">{gap}{within}</td>')

@@ -105,9 +105,26 @@ def rows_in(table: pa.Table, name: str, sets: Sequence[pa.ChunkedArray], keep: b
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    chunks = [chunk for held in sets for chunk in held.chunks]
-    mask = pc.is_in(table.column(name), value_set=pa.chunked_array(chunks, table.schema.field(name).type))
+    column = _plain(table.column(name))
+    chunks = [chunk for held in sets for chunk in _plain(held).chunks]
+    mask = pc.is_in(column, value_set=pa.chunked_array(chunks, column.type))
     return table.filter(mask if keep else pc.invert(mask))
+
+
+def sorted_by_run(table: pa.Table) -> pa.Table:
+    """The rows by run. Arrow's sort is stable, so the rows of a run stay as they were logged."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    runs = pa.table({"run": _plain(table.column("run"))})
+    return table.take(pc.sort_indices(runs, sort_keys=[("run", "ascending")]))
+
+
+def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values themselves where they are kept as numbers of a dictionary: arrays compare only if alike."""
+    import pyarrow as pa
+
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _alias(table: pa.Table, name: str) -> str:

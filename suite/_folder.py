@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite._arrow import column, empty, rows_in, rows_where
+from suite._arrow import column, empty, rows_in, rows_where, sorted_by_run
 from suite._parquet import BadFile, bad, read
 from suite._tables import COLUMNS, SNAPSHOT, SUFFIX, Kind, Problem, cell_of, folder_name, task_of
 from suite.errors import StoreError
@@ -197,8 +197,7 @@ def _joined(pieces: list[pa.Table], reader: Reader, ordered: bool) -> pa.Table:
     table = pa.concat_tables(pieces)
     if reader.encoded:
         table = table.unify_dictionaries()
-    # Arrow's sort is stable, so the rows of a run stay as they were logged.
-    return table.combine_chunks() if ordered else table.sort_by("run").combine_chunks()
+    return table.combine_chunks() if ordered else sorted_by_run(table).combine_chunks()
 
 
 def load_runs(folder: Folder, runs: Collection[str], note: Note) -> pa.Table:

@@ -143,6 +143,21 @@ def test_a_lower_is_better_metric_tints_the_better_side() -> None:
     assert verdict(Pair(1.0, -1.0, 3.0), True) == verdict(Pair(1.0), True) == "even"
 
 
+def test_a_leader_below_a_method_of_one_seed_is_compared_with_all(two: LoggedStore) -> None:
+    """toy-raise has the highest mean, of one seed, which gives no interval to lead with."""
+    two.add("toy-raise", 0, [1, 1, 1, 1])
+    board = two.board()
+    (table,) = board.tables
+    assert table.leader is not None and table.leader.method == "toy-slow"
+    against, matrix, _ = Tables(next(t for n, t in built(two).items() if n.endswith(".html"))).tables
+    names = [row[0] for row in matrix[1:]]
+    assert names == matrix[0][1:] and names[0] == "toy-slow"
+    for i in range(1, 4):
+        for j in range(1, 4):
+            gap, back = matrix[i][j], matrix[j][i]
+            assert (gap == "·") if i == j else (gap[0] in "+−" and gap[0] != back[0])
+
+
 def test_more_methods_than_a_matrix_holds_are_compared_with_the_leader_alone(
     rows: LoggedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

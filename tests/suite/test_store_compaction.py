@@ -245,3 +245,17 @@ def test_two_compactions_at_once_never_remove_each_others_snapshot(
     assert len(Store(tmp_path).scores()) == 15
     Store(tmp_path).compact(prune=True)
     assert len(contents(tmp_path)) == 3
+
+
+def test_dictionary_columns_are_read_across_a_snapshot_and_later_parts(tmp_path: Path) -> None:
+    """A snapshot and a later part of a task, read as the pages read samples: encoded, in order of runs."""
+    store = Store(tmp_path)
+    for number in (2, 0):
+        store.append(outcome(number, [], [Sample(k, float(k), "in", "out", "in") for k in (1, 0)], task="a"))
+    store.compact(prune=True)
+    store.append(outcome(1, [], [Sample(7, 0.5, None, None, None)], task="a"))
+    folder, columns = _folder.Folder(tmp_path, "samples", "a"), ["run", "index", "input"]
+    plain = _folder.load(folder, columns, lambda *_: None).rows
+    encoded = _folder.load(folder, columns, lambda *_: None, encoded={"run", "input"}).rows
+    assert encoded.to_pylist() == plain.to_pylist()
+    assert [row["index"] for row in plain.to_pylist()] == [1, 0, 7, 1, 0]
