@@ -51,7 +51,7 @@ def _table(
             primary=primary,
             shares=_shares(spec),
             role=_role(methods.get(draft["cell"]["method"])),
-            comparable=_protocol(draft["cell"]) == protocol,
+            comparable=_protocol(draft["cell"]) == protocol and _current(draft["cell"], methods),
         )
         for _, draft in current
     ]
@@ -81,6 +81,12 @@ def _reference(current: Sequence[Aged]) -> Row:
 
     reference: Row = max(current, key=place)[1]["cell"]
     return reference
+
+
+def _current(cell: Row, methods: Mapping[str, MethodSpec]) -> bool:
+    """Whether the row is of the method as it is meant today: an older version was another method."""
+    spec = methods.get(cell["method"])
+    return spec is None or cell["method_version"] >= spec.version
 
 
 def _protocol(cell: Row) -> tuple[str, str]:

@@ -10,7 +10,8 @@ The rules, in order:
 4. A run whose code differs from the checkout's (from that of the group's newest run, where the checkout
    lacks the method or the task) stays, marked.
 5. A *table* is a (task, profile). Entries of an older task version are superseded. Entries with other task
-   settings or other data than the table's are listed, but not ranked.
+   settings or other data than the table's, or of an older version of their method than the catalogue's, are
+   listed, but not ranked.
 6. Nulls and ceilings are shown and not ranked, and so is a method with a single seed.
 7. A run of origin `claimed` was made elsewhere. Where the project has runs of the entry, these alone count
    and the claimed values stand beside them; where it has none, the entry is shown and not ranked.

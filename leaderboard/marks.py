@@ -72,7 +72,11 @@ def marks(
         said = {True: "confirmed by ours", False: "not confirmed: ours differ", None: "not compared yet"}
         made.append(Mark("claimed", f"values claimed by others, {said[confirmed]}"))
     if not comparable:
-        made.append(Mark("other-protocol", "other task settings or data: not ranked"))
+        made.append(
+            Mark(
+                "other-protocol", "an older version of the method, or other task settings or data: not ranked"
+            )
+        )
     if other_data:
         made.append(Mark("other-data", "measured on other data than the checkout has"))
     if stale:

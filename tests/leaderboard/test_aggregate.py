@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from typing import Any
 
 import pytest
+import toy_plugin
 from scipy import stats as scipy_stats
 
-from leaderboard.aggregate import Entry, Table
+from leaderboard.aggregate import Entry, Table, aggregate
 
 
 def only_table(rows: Any) -> Table:
@@ -227,3 +229,19 @@ def test_superseded_runs_are_counted_once(rows: Any) -> None:
     rows.add("toy-nan", 0, 0.3)
     board = rows.board()
     assert (only_entry(rows).older, only_table(rows).older, board.older) == (2, 2, 2)
+
+
+def test_a_row_of_an_older_version_of_its_method_is_listed_and_not_ranked(rows: Any) -> None:
+    rows.seeds("toy-nan", [0.5, 0.6])
+    rows.seeds("toy-slow", [0.3, 0.4])
+    tasks = {spec.name: spec for spec in toy_plugin.TASKS}
+    methods = {spec.name: spec for spec in toy_plugin.METHODS}
+    methods["toy-slow"] = dataclasses.replace(methods["toy-slow"], version=2)
+    (table,) = aggregate(rows.runs, rows.scores, tasks, methods).tables
+    assert {e.method: (e.comparable, e.competes) for e in table.entries} == {
+        "toy-nan": (True, True),
+        "toy-slow": (False, False),
+    }
+    (old,) = [e for e in table.entries if e.method == "toy-slow"]
+    assert old.mean() == pytest.approx(0.35) and old.rank is None
+    assert "other-protocol" in {mark.kind for mark in old.marks}
