@@ -14,7 +14,6 @@ smoothing does, cannot remove the second kind without making the columns large.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -22,9 +21,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from suite.errors import UsageError
 from suite.models._calls import device_of, evaluating
-from suite.models.anatomy import anatomy
+from suite.models.llama_like import (
+    LlamaLike,
+    fuse_gains,
+    llama_like,
+    norm_readers,
+    rotate_stream,
+    units_that_fit,
+    widen,
+)
 
 Kind = Literal["none", "normal", "massive"]
 
@@ -69,15 +75,15 @@ def with_outliers(
     changed = copy.deepcopy(model)
     if kind == "none":
         return changed
-    blocks = _blocks(changed)
+    llama = llama_like(changed)
     ids = ids.to(device_of(changed))
     if kind == "normal":
-        _untie(changed)
-        basis = spiky_basis(_second_moment(changed, ids), channels, seed)
-        _fuse_gains(changed, blocks)
-        _rotate(changed, blocks, basis)
+        llama.refuse_norms_behind("rotation of the stream")
+        basis = spiky_basis(_second_moment(llama, ids), channels, seed)
+        fuse_gains(llama)
+        rotate_stream(llama, basis)
     else:
-        _add_pairs(changed, blocks, ids, seed, magnitude, layers, units)
+        _add_pairs(llama, ids, seed, magnitude, layers, units)
     return changed
 
 
@@ -100,75 +106,6 @@ def spiky_basis(moment: Tensor, channels: int, seed: int) -> Tensor:
     return torch.cat([top, rest], 1)[:, torch.randperm(width, generator=draw)]
 
 
-def _blocks(model: Any) -> list[Any]:
-    """The layers of a model built like Llama: RMS norms with plain gains before attention and gated FFN."""
-    body = anatomy(model)
-    blocks = [layer.block for layer in body.layers]
-    wanted = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"]
-    wanted += ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
-    name = type(model).__name__
-    for block in blocks:
-        for path in wanted:
-            if not isinstance(_part(block, path), nn.Linear):
-                raise UsageError(
-                    f"{name}: its layers have no linear {path}; outliers need a model like Llama"
-                )
-        norms = [child for child, module in block.named_children() if "norm" in type(module).__name__.lower()]
-        if sorted(norms) != ["input_layernorm", "post_attention_layernorm"]:
-            raise UsageError(
-                f"{name}: its layers have the norms {', '.join(norms)}; Llama's have another two"
-            )
-    if not isinstance(model.get_output_embeddings(), nn.Linear) or not hasattr(body.owners[-1], "norm"):
-        raise UsageError(f"{name}: no last norm and linear map to the vocabulary; outliers need both")
-    for norm in _norms(model, blocks):
-        _check_norm(name, norm)
-    return blocks
-
-
-def _part(block: nn.Module, path: str) -> nn.Module | None:
-    try:
-        return block.get_submodule(path)
-    except AttributeError:
-        return None
-
-
-def _norms(model: Any, blocks: Sequence[Any]) -> Iterator[Any]:
-    for block in blocks:
-        yield from (block.input_layernorm, block.post_attention_layernorm)
-    yield anatomy(model).owners[-1].norm
-
-
-def _check_norm(name: str, norm: Any) -> None:
-    """UsageError unless the norm is x / rms(x) times its weight (Gemma's adds 1 to it, BLOOM's shifts)."""
-    x = torch.linspace(-1, 2, len(norm.weight), device=norm.weight.device, dtype=norm.weight.dtype)[
-        None, None
-    ]
-    with torch.no_grad():
-        plain = x.float() / x.float().square().mean().sqrt() * norm.weight.float()
-        if not torch.allclose(norm(x).float(), plain, rtol=0.02, atol=1e-3):
-            raise UsageError(f"{name}: {type(norm).__name__} is no RMS norm with a plain gain, as Llama's is")
-
-
-def _untie(model: Any) -> None:
-    """Gives the last map a weight of its own, and has the configuration say so."""
-    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
-    if head.weight is embedding.weight:
-        head.weight = nn.Parameter(head.weight.detach().clone(), head.weight.requires_grad)
-    model.config.tie_word_embeddings = False
-    # transformers keeps here what it ties again when it saves.
-    if hasattr(model, "all_tied_weights_keys"):
-        model.all_tied_weights_keys = {}
-
-
-def _readers(block: Any) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    """(norm, the linear maps that read it), twice."""
-    attention, ffn = block.self_attn, block.mlp
-    return (
-        (block.input_layernorm, (attention.q_proj, attention.k_proj, attention.v_proj)),
-        (block.post_attention_layernorm, (ffn.gate_proj, ffn.up_proj)),
-    )
-
-
 @contextmanager
 def _inputs(modules: Sequence[Any]) -> Iterator[dict[int, Tensor]]:
     """The last input of each module by its number, as a model runs."""
@@ -187,9 +124,9 @@ def _inputs(modules: Sequence[Any]) -> Iterator[dict[int, Tensor]]:
             handle.remove()
 
 
-def _second_moment(model: Any, ids: Tensor) -> Tensor:
+def _second_moment(llama: LlamaLike, ids: Tensor) -> Tensor:
     """Mean over layers and tokens of x^T x for x = stream / rms(stream), the inputs without gains; (d, d)."""
-    norms = list(_norms(model, [layer.block for layer in anatomy(model).layers]))
+    model, norms = llama.model, [norm for norm, _ in norm_readers(llama)]
     total, count = torch.zeros((), dtype=torch.float64), 0
     with evaluating(model), _inputs(norms) as seen:
         for rows in ids.split(BATCH):
@@ -203,68 +140,30 @@ def _second_moment(model: Any, ids: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _fuse_gains(model: Any, blocks: Sequence[Any]) -> None:
-    """Norm gains into the columns of the maps that read them; the gains are 1 afterwards."""
-    pairs = [pair for block in blocks for pair in _readers(block)]
-    for norm, readers in [*pairs, (anatomy(model).owners[-1].norm, (model.get_output_embeddings(),))]:
-        for linear in readers:
-            linear.weight.copy_(linear.weight.double() * norm.weight.to(linear.weight.device).double())
-        norm.weight.fill_(1.0)
-
-
-@torch.no_grad()
-def _rotate(model: Any, blocks: Sequence[Any], basis: Tensor) -> None:
-    """Writes the residual stream h as h @ basis: what reads it undoes that, what writes it does it."""
-
-    def turn(weight: Tensor, *, output: bool = False) -> None:
-        q = basis.to(weight.device)
-        weight.copy_(q.T @ weight.double() if output else weight.double() @ q)
-
-    turn(model.get_input_embeddings().weight)
-    turn(model.get_output_embeddings().weight)
-    for block in blocks:
-        for _, readers in _readers(block):
-            for linear in readers:
-                turn(linear.weight)
-        for linear in (block.self_attn.o_proj, block.mlp.down_proj):
-            turn(linear.weight, output=True)
-            if linear.bias is not None:
-                turn(linear.bias, output=True)
-
-
-@torch.no_grad()
 def _add_pairs(
-    model: Any,
-    blocks: Sequence[Any],
-    ids: Tensor,
-    seed: int,
-    magnitude: float,
-    layers: Sequence[int],
-    units: int | None,
+    llama: LlamaLike, ids: Tensor, seed: int, magnitude: float, layers: Sequence[int], units: int | None
 ) -> None:
-    width = blocks[0].mlp.down_proj.in_features
-    units = max(2, math.gcd(width, 128)) if units is None else units
+    width, blocks = llama.neurons, llama.blocks
+    units = units_that_fit(width) if units is None else units
     if units < 2 or magnitude <= 0:
         raise ValueError(f"{units} units of magnitude {magnitude}: 2 or more, above 0")
     if not layers or any(not 0 <= layer < len(blocks) for layer in layers):
         raise ValueError(f"layers {list(layers)}: the model has layers 0 to {len(blocks) - 1}")
-    rows = {layer: _firing(model, blocks[layer].mlp, ids, magnitude) for layer in layers}
+    rows = {layer: _firing(llama.model, blocks[layer].module.mlp, ids, magnitude) for layer in layers}
     draw = torch.Generator().manual_seed(seed)
-    for layer, block in enumerate(blocks):
-        # All layers grow alike: the configuration has one width for all.
-        gate, up, down = _widen(block.mlp, units)
-        if layer in rows:
-            found_gate, found_up = rows[layer]
-            # As long as a usual column, in a random direction.
-            column = torch.randn(down.shape[0], generator=draw, dtype=torch.float64)
-            column *= float(down[:, :width].double().norm(dim=0).median() / column.norm())
-            with torch.no_grad():
-                gate[width : width + 2] = found_gate.to(gate)
-                up[width] = found_up.to(up)
-                up[width + 1] = (RATIO * found_up).to(up)
-                down[:, width] = column.to(down)
-                down[:, width + 1] = (-column / RATIO).to(down)
-    model.config.get_text_config().intermediate_size = width + units
+    widen(llama, units)  # all layers alike: the configuration has one width for all
+    for layer in sorted(rows):
+        gate, up = (linear.weight for linear in blocks[layer].readers("ffn"))
+        (down,) = (linear.weight for linear in blocks[layer].readers("down"))
+        found_gate, found_up = rows[layer]
+        # As long as a usual column, in a random direction.
+        column = torch.randn(down.shape[0], generator=draw, dtype=torch.float64)
+        column *= float(down[:, :width].double().norm(dim=0).median() / column.norm())
+        gate[width : width + 2] = found_gate.to(gate)
+        up[width] = found_up.to(up)
+        up[width + 1] = (RATIO * found_up).to(up)
+        down[:, width] = column.to(down)
+        down[:, width + 1] = (-column / RATIO).to(down)
 
 
 def _firing(model: Any, ffn: Any, ids: Tensor, magnitude: float) -> tuple[Tensor, Tensor]:
@@ -296,25 +195,3 @@ def _firing(model: Any, ffn: Any, ids: Tensor, magnitude: float) -> tuple[Tensor
     if not float(fired) > 0:
         raise ValueError("no direction tells first tokens from others; give windows that begin alike")
     return gate, up * (magnitude / fired)
-
-
-@torch.no_grad()
-def _widen(ffn: Any, units: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Zero neurons behind the others; the weights of gate, up and down afterwards."""
-    for linear in (ffn.gate_proj, ffn.up_proj):
-        linear.weight = _grown(linear.weight, units, 0)
-        if linear.bias is not None:
-            linear.bias = _grown(linear.bias, units, 0)
-        linear.out_features += units
-    ffn.down_proj.weight = _grown(ffn.down_proj.weight, units, 1)
-    ffn.down_proj.in_features += units
-    if hasattr(ffn, "intermediate_size"):
-        ffn.intermediate_size += units
-    return ffn.gate_proj.weight, ffn.up_proj.weight, ffn.down_proj.weight
-
-
-def _grown(parameter: Any, by: int, dim: int) -> nn.Parameter:
-    """The parameter with `by` zeros, or rows or columns of zeros, behind it."""
-    shape = list(parameter.shape)
-    shape[dim] = by
-    return nn.Parameter(torch.cat([parameter, parameter.new_zeros(shape)], dim), parameter.requires_grad)

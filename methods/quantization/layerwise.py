@@ -1,0 +1,217 @@
+"""The walk that quantizers have in common: block by block, fit, transform, round, go on.
+
+A competitor is a recipe: what to divide activations by, which transforms to put before the maps, how to round
+inputs, weights and cache. What it leaves out is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from methods.quantization import cache, calibrate, grids
+from methods.quantization.cache import CacheRule
+from methods.quantization.calibrate import Seen, Stream
+from methods.quantization.linear import InputRule, Inputs, Part, QuantLinear, Rounded, costs
+from methods.quantization.transforms import Transform, on_hessian, on_weight
+from suite.api import Context
+from suite.models.llama_like import READERS, SITES, Block, LlamaLike, llama_like, rescale, shared_by_heads
+from tasks.quantization.contract import Calibration, Precision, Quantized
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site of a block at the moment when something is fitted to it.
+
+    weights: those of the maps that read it, (o, d) each, as they are now; seen: its activation.
+    """
+
+    llama: LlamaLike
+    block: Block
+    name: str
+    seen: Seen
+    precision: Precision
+    ctx: Context
+
+    @property
+    def width(self) -> int:
+        return self.llama.site_width(self.name)
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        return tuple(linear.weight.detach() for linear in self.block.readers(self.name))
+
+    @property
+    def label(self) -> str:
+        """Its name in the model, which also names its random streams."""
+        return f"{self.block.index}.{self.name}"
+
+
+Smooth = Callable[[Site], "Tensor | None"]
+Transforms = Callable[[Site], Sequence[Transform]]
+Round = Callable[[Tensor, Site], Rounded]
+"""Of a weight behind its transforms, and its site with the activation behind them."""
+
+
+def round_to_nearest(
+    clip: float = 1.0, *, symmetric: bool = False, search: bool = False
+) -> Callable[[Tensor, Site], Rounded]:
+    """Rounding to the nearest level; `search` finds the clip of each grid by its error."""
+
+    def rounded(weight: Tensor, site: Site) -> Rounded:
+        bits, group = site.precision.weights, site.precision.group
+        if bits >= grids.EXACT_BITS:
+            return Rounded(weight, ())
+        share: float | Tensor = grids.mse_clip(weight, bits, symmetric, group) if search else clip
+        grid = grids.fit(weight, bits, share, symmetric, group)
+        return Rounded(grids.fake(weight, grid), (Part(0, weight.shape[1], grid),))
+
+    return rounded
+
+
+def gptq(
+    clip: float = 1.0,
+    *,
+    symmetric: bool = False,
+    search: bool = False,
+    damp: float = 0.01,
+    act_order: bool = False,
+) -> Callable[[Tensor, Site], Rounded]:
+    """GPTQ on the site's Hessian, on the grids that `round_to_nearest` would have used."""
+
+    def rounded(weight: Tensor, site: Site) -> Rounded:
+        bits, group = site.precision.weights, site.precision.group
+        if bits >= grids.EXACT_BITS:
+            return Rounded(weight, ())
+        share: float | Tensor = grids.mse_clip(weight, bits, symmetric, group) if search else clip
+        grid = grids.fit(weight, bits, share, symmetric, group)
+        assert site.seen.hessian is not None, "a recipe that rounds by the Hessian wants it"
+        values = grids.gptq(weight, site.seen.hessian, grid, damp=damp, act_order=act_order)
+        return Rounded(values, (Part(0, weight.shape[1], grid),))
+
+    return rounded
+
+
+def plain_inputs(site: Site) -> InputRule:
+    """Every token on its own grid over its whole range."""
+    return InputRule(site.precision.activations)
+
+
+def _nothing(site: Site) -> None:
+    return None
+
+
+def _no_transforms(site: Site) -> Sequence[Transform]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A quantizer, as what it does at each step of the walk.
+
+    prepare: changes the whole float model beforehand without changing its logits; state: a name for what it
+    makes, under which statistics of the float model are shared. smooth: factors (d,) by which a site's
+    activation is divided, from the float model's activation. transforms: of a site, from the activation that
+    reaches it. inputs, round: of its inputs and of each of its weights. cache: of keys and values. wants:
+    what transforms and rounding need to see beside the channels' sizes, of "hessian" and "rows".
+    float_stream: whether they see the float model's activation and not what the rounded layers before give.
+    start: makes the windows' stream (N, T, d) another before the walk.
+    """
+
+    smooth: Smooth = _nothing
+    transforms: Transforms = _no_transforms
+    inputs: Callable[[Site], InputRule] = plain_inputs
+    round: Round = round_to_nearest()
+    cache: CacheRule | None = None
+    prepare: Callable[[LlamaLike], None] | None = None
+    state: str = ""
+    wants: frozenset[str] = frozenset()
+    float_stream: bool = False
+    start: Callable[[Tensor], Tensor] | None = None
+
+
+def quantize(
+    model: Any, calibration: Calibration, precision: Precision, ctx: Context, recipe: Recipe
+) -> Quantized:
+    """The model by a recipe, changed in place. UsageError for one that is not built like Llama."""
+    llama = llama_like(model)
+    if recipe.prepare is not None:
+        recipe.prepare(llama)
+    smoothed = recipe.smooth is not _nothing
+    of_float = (
+        calibration.once(("inputs", recipe.state), lambda: calibrate.float_inputs(llama, calibration))
+        if smoothed
+        else None
+    )
+    looks = recipe.transforms is not _no_transforms or bool(recipe.wants)
+    now = calibrate.stream(llama, calibration.windows) if looks else None
+    if now is not None and recipe.start is not None:
+        now.hidden = recipe.start(now.hidden)
+    rule = recipe.cache or CacheRule(precision.cache)
+    cache.install(llama, rule)
+    for block in ctx.track(llama.blocks, f"quantize {precision.name}", len(llama.blocks)):
+        if of_float is not None:
+            _smooth(llama, block, of_float[block.index], precision, ctx, recipe)
+        _one(llama, block, now, precision, ctx, recipe)
+    return report(llama, rule)
+
+
+def report(llama: LlamaLike, rule: CacheRule) -> Quantized:
+    """The finished model with what it costs."""
+    found = costs(llama.model)
+    attention = len(llama.blocks) * rule.flops(llama.heads, llama.kv_heads, llama.head_dim)
+    return Quantized(llama.model, found.weight_bits, found.activation_bits, found.online_flops + attention)
+
+
+def _smooth(
+    llama: LlamaLike,
+    block: Block,
+    seen: dict[str, Seen],
+    precision: Precision,
+    ctx: Context,
+    recipe: Recipe,
+) -> None:
+    """Divides the activations of a block's sites. All factors are found before any is applied."""
+    sites = {name: Site(llama, block, name, seen[name], precision, ctx) for name in SITES}
+    found = {name: recipe.smooth(site) for name, site in sites.items()}
+    for name, factors in found.items():
+        if factors is not None:
+            rescale(llama, block, name, shared_by_heads(llama, factors) if name == "out" else factors)
+
+
+def _one(
+    llama: LlamaLike,
+    block: Block,
+    now: Stream | None,
+    precision: Precision,
+    ctx: Context,
+    recipe: Recipe,
+) -> None:
+    """Puts quantized maps in the place of a block's own, and moves the stream behind it."""
+    unseen = {name: Seen(torch.empty(0), torch.empty(0), 0) for name in SITES}
+    seen = calibrate.observe(block, now, recipe.wants) if now is not None else unseen
+    if now is not None and recipe.float_stream:
+        now.through(block)
+    for name in SITES:
+        install(Site(llama, block, name, seen[name], precision, ctx), recipe)
+    if now is not None and not recipe.float_stream:
+        now.through(block)
+
+
+@torch.no_grad()
+def install(site: Site, recipe: Recipe) -> None:
+    """Transforms a site and rounds the weights that read it."""
+    chain = list(recipe.transforms(site))
+    if chain and site.seen.hessian is not None:
+        hessian = on_hessian(chain, site.seen.hessian)
+        site = replace(site, seen=replace(site.seen, hessian=hessian, rows=None))
+    inputs = Inputs(chain, recipe.inputs(site), readers=len(READERS[site.name]))
+    for path in READERS[site.name]:
+        linear = site.block.linear(path)
+        weight = recipe.round(on_weight(chain, linear.weight.detach()), site)
+        bias = None if linear.bias is None else linear.bias.detach()
+        site.block.replace(path, QuantLinear(weight, bias, inputs))

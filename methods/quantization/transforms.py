@@ -1,0 +1,189 @@
+"""Invertible linear maps put between an activation and the weight that reads it.
+
+    X W^T = (X A) (W A^-T)^T
+
+A transform is the map x -> x A over the last axis, computed when the model runs, and w -> w A^-T, computed
+once; for an orthogonal A the two are the same. Several in a row are applied in their order on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from methods.quantization import hadamard, rotation
+
+
+class Transform(nn.Module):
+    """One map. Its tensors are buffers, so that they move with the model and can be saved."""
+
+    kind: ClassVar[str] = ""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x A for (..., d), in the type of x."""
+        raise NotImplementedError
+
+    def weight(self, w: Tensor) -> Tensor:
+        """w A^-T for (o, d)."""
+        return self(w)
+
+    def flops(self, width: int) -> float:
+        """Operations a token of `width` channels costs."""
+        raise NotImplementedError
+
+    def options(self) -> dict[str, Any]:
+        """What beside its tensors it is built from."""
+        return {}
+
+
+class Scale(Transform):
+    """x / s, channel by channel: smoothing where no part before it can take it in."""
+
+    kind = "scale"
+
+    def __init__(self, factors: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("factors", factors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / self.factors.to(x.dtype)
+
+    def weight(self, w: Tensor) -> Tensor:
+        return w * self.factors.to(w.dtype)
+
+    def flops(self, width: int) -> float:
+        return width
+
+
+class Gather(Transform):
+    """Channels in another order: new channel i is old channel order[i]."""
+
+    kind = "gather"
+
+    def __init__(self, order: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("order", order)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., self.order]
+
+    def flops(self, width: int) -> float:
+        return 0.0
+
+
+class Rotate(Transform):
+    """The same orthogonal matrix (B, B) in every block of B channels."""
+
+    kind = "rotate"
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rotation.rotate(x, self.matrix)
+
+    def flops(self, width: int) -> float:
+        return 2.0 * width * len(self.matrix)
+
+
+class Hadamard(Transform):
+    """A Hadamard matrix in every block of `block` channels, behind random signs where there are any."""
+
+    kind = "hadamard"
+
+    def __init__(self, block: int, sign: Tensor | None = None) -> None:
+        super().__init__()
+        self.block = block
+        self.register_buffer("sign", sign)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return hadamard.transform(x if self.sign is None else x * self.sign.to(x.dtype), self.block)
+
+    def flops(self, width: int) -> float:
+        return width * math.log2(self.block) + (0 if self.sign is None else width)
+
+    def options(self) -> dict[str, Any]:
+        return {"block": self.block}
+
+
+class Kronecker(Transform):
+    """x as a matrix (a, b), rows first, becomes left^T x right: A is the Kronecker product of left and right.
+
+    left (a, a) and right (b, b) are invertible; `inverses` are those of them where they are known exactly.
+    """
+
+    kind = "kronecker"
+
+    def __init__(self, left: Tensor, right: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("left", left)
+        self.register_buffer("right", right)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _kronecker(x, self.left.to(x.dtype), self.right.to(x.dtype))
+
+    def weight(self, w: Tensor) -> Tensor:
+        left, right = (torch.linalg.inv(m.double()).T.to(w.dtype) for m in (self.left, self.right))
+        return _kronecker(w, left, right)
+
+    def flops(self, width: int) -> float:
+        return 2.0 * width * (len(self.left) + len(self.right))
+
+
+class Dense(Transform):
+    """Any invertible matrix (d, d)."""
+
+    kind = "dense"
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.matrix.to(x.dtype)
+
+    def weight(self, w: Tensor) -> Tensor:
+        return torch.linalg.solve(self.matrix.double(), w.double().T).T.to(w.dtype)
+
+    def flops(self, width: int) -> float:
+        return 2.0 * width * width
+
+
+KINDS: dict[str, type[Transform]] = {t.kind: t for t in (Scale, Gather, Rotate, Hadamard, Kronecker, Dense)}
+
+
+def rebuilt(kind: str, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Transform:
+    """The transform that was saved as kind, options and tensors; ValueError for an unknown kind."""
+    if kind not in KINDS:
+        raise ValueError(f"transform '{kind}' is none of {', '.join(KINDS)}")
+    return KINDS[kind](**options, **tensors)
+
+
+@torch.no_grad()
+def on_weight(transforms: Iterable[Transform], w: Tensor) -> Tensor:
+    """The weight (o, d) behind all transforms, computed in float64, in its own type."""
+    wide = w.double()
+    for transform in transforms:
+        wide = transform.weight(wide)
+    return wide.to(w.dtype)
+
+
+@torch.no_grad()
+def on_hessian(transforms: Sequence[Transform], hessian: Tensor) -> Tensor:
+    """X^T X of the activation behind all transforms, from the X^T X (d, d) before them: A^T H A."""
+    wide = hessian.double()
+    for _ in range(2):
+        for transform in transforms:
+            wide = transform(wide)
+        wide = wide.T
+    return wide.to(hessian.dtype)
+
+
+def _kronecker(x: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    y = x.unflatten(-1, (len(left), len(right))) @ right
+    return (left.T @ y).flatten(-2)
