@@ -15,8 +15,8 @@ from suite.api import Context
 from suite.errors import DataError
 from tasks.compositional.contract import Example
 from tasks.compositional.files import opened
-from tasks.compositional.scan.splits import shuffled
-from tasks.compositional.task import CompositionalTask, Parts, at_least_one
+from tasks.compositional.geoquery.drawn import DrawnTask
+from tasks.compositional.task import Parts
 
 FILE = "geoquery/geography_sql.json.gz"
 FIELDS = {"question": "question-split", "query": "query-split"}
@@ -25,22 +25,14 @@ MARK = re.compile(r'([(),;"]|<=|>=|<|>|=)')
 
 
 @dataclass(frozen=True)
-class GeoSqlTask(CompositionalTask):
+class GeoSqlTask(DrawnTask):
     """Exact match of the SQL query, token by token.
 
     split: "question" (at random) or "query" (no query of test is in train, names aside). The names of places
-    are put into question and query; of several queries for a question the first counts. n_train, n_test: at
-    most so many lines of train, and of dev and test each, drawn by split_seed; all when None.
+    are put into question and query; of several queries for a question the first counts.
     """
 
     split: Literal["question", "query"]
-    split_seed: int = 0
-    n_train: int | None = None
-    n_test: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least_one(n_train=self.n_train, n_test=self.n_test)
 
     @property
     def language(self) -> str:
@@ -58,11 +50,6 @@ class GeoSqlTask(CompositionalTask):
             slices=[["query=known" if e.y in known else "query=new"] for e in test],
             longest=max(len(e.y.split()) for part in lines.values() for e in part),
         )
-
-    def _drawn(self, lines: list[Example], n: int | None) -> list[Example]:
-        if n is None or n >= len(lines):
-            return lines
-        return [lines[k] for k in sorted(shuffled(len(lines), self.split_seed)[:n])]
 
 
 def spaced(query: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,8 @@ from suite.api import Context
 from suite.errors import DataError
 from tasks.compositional.contract import Example
 from tasks.compositional.files import opened, rows
-from tasks.compositional.scan.splits import shuffled
-from tasks.compositional.task import CompositionalTask, Parts, at_least_one
+from tasks.compositional.geoquery.drawn import DrawnTask
+from tasks.compositional.task import Parts
 
 FILES = {"iid": "iid", "query": "comp"}
 """Split to its name in the published files."""
@@ -19,21 +19,13 @@ DEEPEST = 6
 
 
 @dataclass(frozen=True)
-class GeoQueryTask(CompositionalTask):
+class GeoQueryTask(DrawnTask):
     """Exact match of the program, and execution on generated databases.
 
-    split: "iid" (by question) or "query" (no program of test is in train). n_train, n_test: at most so many
-    lines of train, and of dev and test each, drawn by split_seed; all when None.
+    split: "iid" (by question) or "query" (no program of test is in train).
     """
 
     split: Literal["iid", "query"]
-    split_seed: int = 0
-    n_train: int | None = None
-    n_test: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least_one(n_train=self.n_train, n_test=self.n_test)
 
     @property
     def language(self) -> str:
@@ -67,11 +59,6 @@ class GeoQueryTask(CompositionalTask):
         if len(questions) != len(programs):
             raise DataError(f"{name}: {part} has {len(questions)} questions and {len(programs)} programs")
         return [Example(x, y) for x, y in zip(questions, programs, strict=True)]
-
-    def _drawn(self, lines: Sequence[Example], n: int | None) -> list[Example]:
-        if n is None or n >= len(lines):
-            return list(lines)
-        return [lines[k] for k in sorted(shuffled(len(lines), self.split_seed)[:n])]
 
 
 def template(program: str) -> str:

@@ -60,6 +60,21 @@ def test_the_question_split_goes_by_sentence(tmp_path: Path) -> None:
     assert parts.slices == [["query=new"], ["query=new"]]
 
 
+def test_lines_are_drawn_by_the_split_seed_and_keep_their_order(tmp_path: Path) -> None:
+    entries = [
+        entry(part, f"SELECT {part} ;", *((part, f"{part}{k}", {}) for k in range(5)))
+        for part in ("train", "dev", "test")
+    ]
+    # Python's own shuffle of 0 to 4 from seed 3 is 0, 2, 3, 4, 1.
+    parts = GeoSqlTask("query", split_seed=3, n_train=4, n_test=3).parts(context(tmp_path, entries))
+    drawn = [[line.x for line in lines] for lines in (parts.train, parts.dev, parts.test)]
+    assert drawn == [
+        ["train0", "train2", "train3", "train4"],
+        ["dev0", "dev2", "dev3"],
+        ["test0", "test2", "test3"],
+    ]
+
+
 def test_a_variable_is_a_word_and_a_name_is_taken_as_it_is() -> None:
     assert filled("state_name0 of state_name01", {"state_name0": r"a\1"}) == r"a\1 of state_name01"
     assert spaced('MAX(T.A)>=3,"x"') == 'MAX ( T.A ) >= 3 , " x "'

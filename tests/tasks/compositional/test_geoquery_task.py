@@ -70,6 +70,15 @@ def test_slices_say_what_is_new(tmp_path: Path) -> None:
     assert parts.longest == 22  # the last one: 8 words and 7 pairs of brackets
 
 
+def test_lines_are_drawn_by_the_split_seed_and_keep_their_order(tmp_path: Path) -> None:
+    programs = {part: [f"answer ( {part}{k} )" for k in range(5)] for part in ("train", "val", "test")}
+    ctx = _written(tmp_path, {part: [f"q{k}" for k in range(5)] for part in programs}, programs)
+    # Python's own shuffle of 0 to 4 from seed 3 is 0, 2, 3, 4, 1.
+    parts = GeoQueryTask("query", split_seed=3, n_train=4, n_test=3).parts(ctx)
+    drawn = [[line.x for line in lines] for lines in (parts.train, parts.dev, parts.test)]
+    assert drawn == [["q0", "q2", "q3", "q4"], ["q0", "q2", "q3"], ["q0", "q2", "q3"]]
+
+
 def test_sides_of_different_length_are_a_data_error(tmp_path: Path) -> None:
     parts = {"train": ["a"], "val": ["b"], "test": ["c"]}
     ctx = _written(tmp_path, parts, {**parts, "train": ["a", "a"]})
