@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from leaderboard.columns import Codes, codes, joined, lasts, numbers, sorted_by
+from suite.api import MethodSpec, TaskSpec
+from suite.defaults import alike
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +28,7 @@ CHOICE_COLUMNS = (
     *("status", "origin", "started", "wall_s", "cpu_s", "peak_mb"),
 )
 CLAIMED, PROJECT = "claimed", "project"
+NOBODY: Mapping[str, MethodSpec] = MappingProxyType({})
 
 
 class Choice(NamedTuple):
@@ -48,8 +53,10 @@ class Choice(NamedTuple):
     only_claimed: np.ndarray
 
 
-def choose(runs: pa.Table) -> Choice:
-    """The runs of one task, sorted by run id, by rules 1, 2 and 7 of leaderboard/aggregate.py."""
+def choose(
+    runs: pa.Table, task: TaskSpec | None = None, methods: Mapping[str, MethodSpec] = NOBODY
+) -> Choice:
+    """The runs of one task, sorted by run id, by rules 1, 2, 7 and 8 of leaderboard/aggregate.py."""
     import numpy as np
 
     entry = joined([codes(runs, name, "") for name in ENTRY if name != "task"])
@@ -63,10 +70,10 @@ def choose(runs: pa.Table) -> Choice:
 
     by_age = sorted_by(age, entry)
     newest = lasts(by_age[usable[by_age]], entry)
-    alike = _like_newest(runs, newest[entry])
+    like = _like_newest(runs, newest[entry], task, methods)
     by_seed = sorted_by(age, seed, entry)
-    chosen = lasts(by_seed[(usable & alike)[by_seed]], entry, seed)
-    beside = ~usable & alike
+    chosen = lasts(by_seed[(usable & like)[by_seed]], entry, seed)
+    beside = ~usable & like
     return Choice(
         runs,
         entry,
@@ -91,13 +98,45 @@ def _ages(runs: pa.Table) -> np.ndarray:
     return age
 
 
-def _like_newest(runs: pa.Table, newest: np.ndarray) -> np.ndarray:
+def _like_newest(
+    runs: pa.Table, newest: np.ndarray, task: TaskSpec | None, methods: Mapping[str, MethodSpec]
+) -> np.ndarray:
     """Which rows are of the same group as the newest row of their entry."""
     import numpy as np
 
-    alike = np.ones(len(runs), bool)
+    like = np.ones(len(runs), bool)
     for name in GROUP:
-        ids, values = codes(runs, name, "")
-        if len(values) > 1:
-            alike &= ids == ids[newest]
-    return alike
+        column = codes(runs, name, "")
+        if len(column.values) <= 1:
+            continue
+        equal = column.ids == column.ids[newest]
+        if name == "task_settings":
+            one = Codes(np.zeros(len(runs), np.int64), [""])
+            equal = _or_alike(equal, column, newest, one, {"": task})
+        elif name == "settings":
+            equal = _or_alike(equal, column, newest, codes(runs, "method", ""), methods)
+        like &= equal
+    return like
+
+
+def _or_alike(
+    equal: np.ndarray,
+    column: Codes,
+    newest: np.ndarray,
+    owner: Codes,
+    specs: Mapping[str, TaskSpec | None] | Mapping[str, MethodSpec],
+) -> np.ndarray:
+    """`equal`, and the rows whose settings differ from the newest's only in fields that one of them lacks."""
+    import numpy as np
+
+    rows = np.flatnonzero(~equal)
+    if not len(rows):
+        return equal
+    triples = np.stack([owner.ids[rows], column.ids[rows], column.ids[newest[rows]]])
+    distinct, place = np.unique(triples, axis=1, return_inverse=True)
+    told = [
+        alike(specs.get(owner.values[who]), column.values[one], column.values[other])
+        for who, one, other in distinct.T.tolist()
+    ]
+    equal[rows] = np.array(told)[place.ravel()]
+    return equal

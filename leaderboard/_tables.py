@@ -11,6 +11,7 @@ from leaderboard._choice import Choice
 from leaderboard._entries import Draft
 from leaderboard.board import Entry, Row, Table, overrides
 from suite.api import MethodSpec, TaskSpec
+from suite.defaults import alike
 from suite.stats import ranks
 
 Aged = tuple[int, Draft]
@@ -23,7 +24,7 @@ def tables(
     specs: Mapping[str, TaskSpec],
     methods: Mapping[str, MethodSpec],
 ) -> list[Table]:
-    """One table a profile, by rules 5 to 7 of leaderboard/aggregate.py."""
+    """One table a profile, by rules 5 to 8 of leaderboard/aggregate.py."""
     drafts, directions = made
     ages = choice.age[choice.newest].tolist()
     by_profile: dict[str, list[Aged]] = defaultdict(list)
@@ -41,7 +42,7 @@ def _table(
     version = max(draft["cell"]["task_version"] for _, draft in group)
     current = [(age, draft) for age, draft in group if draft["cell"]["task_version"] == version]
     left_out = sum(len(d["rows"]) + d["older"] for _, d in group) - sum(len(d["rows"]) for _, d in current)
-    protocol = _protocol(_reference(current))
+    reference = _reference(current)
     primary = _primary(spec, _measured(current, directions))
     metric = spec.metric(primary) if spec else None
     higher = metric.higher_is_better if metric else directions.get(primary)
@@ -51,7 +52,7 @@ def _table(
             primary=primary,
             shares=_shares(spec),
             role=_role(methods.get(draft["cell"]["method"])),
-            comparable=_protocol(draft["cell"]) == protocol and _current(draft["cell"], methods),
+            comparable=_same_protocol(draft["cell"], reference, spec) and _current(draft["cell"], methods),
         )
         for _, draft in current
     ]
@@ -89,8 +90,10 @@ def _current(cell: Row, methods: Mapping[str, MethodSpec]) -> bool:
     return spec is None or cell["method_version"] >= spec.version
 
 
-def _protocol(cell: Row) -> tuple[str, str]:
-    return cell["task_settings"], cell["data_fingerprint"]
+def _same_protocol(cell: Row, other: Row, spec: TaskSpec | None) -> bool:
+    """Whether the two were measured with the same task settings, by rule 8, and the same data."""
+    same_data = cell["data_fingerprint"] == other["data_fingerprint"]
+    return bool(same_data and alike(spec, cell["task_settings"], other["task_settings"]))
 
 
 def _measured(current: Sequence[Aged], directions: Mapping[str, bool | None]) -> dict[str, bool | None]:

@@ -15,9 +15,12 @@ The rules, in order:
 6. Nulls and ceilings are shown and not ranked, and so is a method with a single seed.
 7. A run of origin `claimed` was made elsewhere. Where the project has runs of the entry, these alone count
    and the claimed values stand beside them; where it has none, the entry is shown and not ranked.
+8. Where settings are compared in rules 1 and 5, a field that a row lacks was added after the row was made: it
+   has the value of the field's default in today's class of the task or method (suite/defaults.py). A default
+   that changes what was measured raises the version. What nobody knows any more is compared as stored.
 
-All is a pure function of the rows: the same rows in any order give the same board. It goes task by task,
-column by column, so that a million rows take a second or two.
+All is a pure function of the rows and these classes: the same rows in any order give the same board. It goes
+task by task, column by column, so that a million rows take a second or two.
 """
 
 from __future__ import annotations
@@ -72,7 +75,8 @@ def aggregate(
     run_table = runs if hasattr(runs, "schema") else columns.table_of(runs, COLUMNS["runs"])
     score_table = scores if hasattr(scores, "schema") else columns.table_of(scores, COLUMNS["scores"])
     parts = _by_task(run_table.sort_by("run"), score_table)
-    return _board((_task(name, r, s, Source.of(r), today) for name, r, s in parts), tasks, methods)
+    made = (_task(name, r, s, Source.of(r), today, tasks, methods) for name, r, s in parts)
+    return _board(made, tasks, methods)
 
 
 def of_store(
@@ -84,9 +88,8 @@ def of_store(
     """The board of a whole store; the runs behind an entry are read when they are asked for."""
     chosen = [c for c in CHOICE_COLUMNS if c != "task"]
     parts = _ahead(store.parts(chosen, SCORE_COLUMNS))
-    return _board(
-        (_task(name, r, s, Source.stored(store, name, r), today) for name, r, s in parts), tasks, methods
-    )
+    made = (_task(name, r, s, Source.stored(store, name, r), today, tasks, methods) for name, r, s in parts)
+    return _board(made, tasks, methods)
 
 
 def _ahead(parts: Iterator[Part]) -> Iterator[Part]:
@@ -109,8 +112,16 @@ def _by_task(runs: pa.Table, scores: pa.Table) -> Iterator[Part]:
             yield name, found, scores
 
 
-def _task(name: str, runs: pa.Table, scores: pa.Table, source: Source, today: Checkout) -> Any:
-    choice = choose(runs)
+def _task(
+    name: str,
+    runs: pa.Table,
+    scores: pa.Table,
+    source: Source,
+    today: Checkout,
+    specs: Mapping[str, TaskSpec],
+    methods: Mapping[str, MethodSpec],
+) -> Any:
+    choice = choose(runs, specs.get(name), methods)
     return name, choice, entries(name, choice, scores, source, today)
 
 

@@ -11,8 +11,10 @@ from operator import itemgetter
 from statistics import median, multimode, variance
 from typing import TYPE_CHECKING, Any
 
+from leaderboard import samples
 from leaderboard.columns import indices, listed
 from leaderboard.marks import Mark, marks
+from leaderboard.samples import Logged
 from suite import stats
 from suite.api import TaskSpec
 from suite.stats import Interval, Rank, detectable_difference, mean_interval
@@ -36,8 +38,12 @@ class Source:
 
     _held: tuple[Source, dict[str, list[Any]]] | None = None
 
-    def __init__(self, load: Callable[[], dict[str, list[Any]]]) -> None:
-        self._load = load
+    def __init__(
+        self,
+        load: Callable[[], dict[str, list[Any]]],
+        examples: Callable[[Sequence[str]], Mapping[str, Logged]] | None = None,
+    ) -> None:
+        self._load, self._examples = load, examples
 
     @classmethod
     def of(cls, runs: pa.Table) -> Source:
@@ -47,7 +53,14 @@ class Source:
     @classmethod
     def stored(cls, store: Store, task: str, runs: pa.Table) -> Source:
         """The rows of a task in a store, in the order of `runs`."""
-        return cls(lambda: _stored(store, task, runs.column("run")))
+        return cls(
+            lambda: _stored(store, task, runs.column("run")),
+            lambda wanted: samples.of_runs(store, task, wanted),
+        )
+
+    def examples(self, runs: Sequence[str]) -> Mapping[str, Logged]:
+        """What these runs logged of their test examples; nothing where there is no store behind the rows."""
+        return self._examples(runs) if self._examples else {}
 
     def rows(self, numbers: np.ndarray) -> tuple[Row, ...]:
         """The rows with these numbers, as mappings of column to value."""
@@ -112,6 +125,13 @@ class Entry:
         """The newest run of each seed in order of seed; they are read when asked for, so ask once a page."""
         return self.source.rows(self.rows)
 
+    @cached_property
+    def answers(self) -> Mapping[int, Logged]:
+        """By seed what was logged of the test examples; kept, for a claim asks once a rival."""
+        runs = {int(run["seed"]): str(run["run"]) for run in self.runs}
+        logged = self.source.examples(list(runs.values()))
+        return {seed: logged[run] for seed, run in runs.items() if run in logged}
+
     @property
     def method(self) -> str:
         return str(self.cell["method"])
@@ -133,13 +153,22 @@ class Entry:
         values = self.per_seed(metric, part).values()
         return math.fsum(values) / len(values) if values else None
 
+    def unvarying(self, metric: str | None = None, part: str = "all") -> bool:
+        """Whether there are two seeds or more and all gave exactly the same value."""
+        values = self.per_seed(metric, part).values()
+        return len(values) > 1 and len(set(values)) == 1
+
     def interval(self, metric: str | None = None, part: str = "all") -> Interval | None:
-        """The 95 % interval over seeds, None for a single seed; that of a share lies between 0 and 1."""
+        """The 95 % interval over seeds; that of a share lies between 0 and 1.
+
+        None for a single seed, and where the seeds do not vary: they are then one run said several times.
+        """
         name = metric or self.primary
         if (name, part) not in self._intervals:
             low, high = (0.0, 1.0) if name in self.shares else (None, None)
             values = list(self.per_seed(name, part).values())
-            self._intervals[name, part] = stats.seed_interval(values, low=low, high=high)
+            made = None if self.unvarying(name, part) else stats.seed_interval(values, low=low, high=high)
+            self._intervals[name, part] = made
         return self._intervals[name, part]
 
     def remember(self, interval: Interval | None) -> None:

@@ -4,8 +4,10 @@
    table's task settings and data. Only ok runs have values; NaN and infinities are no values.
 2. A claim is a set of pairs: each task with each rival (a bound: each task). A pair is supported where the
    difference is significantly above the margin, contradicted where it is significantly below, undecided
-   otherwise and with a single seed, and not run where a side has no value. The p values of a claim's pairs
-   are corrected by Holm's rule, so that the chance of any wrong supported or contradicted pair is 5 %.
+   otherwise and with a single seed, and not run where a side has no value. Where neither side varies over its
+   seeds, the test examples decide if both logged all of them, else the one run does; the reason says which.
+   The p values of a claim's pairs are corrected by Holm's rule, so that the chance of any wrong supported or
+   contradicted pair is 5 %.
 3. The claim is contradicted if any pair is; else not run if any pair is; else undecided if any pair is; and
    supported only if all pairs are.
 4. A check runs its function: supported where it holds, contradicted where it does not, not run where its data
@@ -15,10 +17,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from leaderboard._by_examples import answers
 from leaderboard.board import Board, Entry, Table
 from leaderboard.verdicts import VERDICTS as VERDICTS
 from leaderboard.verdicts import Pair as Pair
@@ -126,9 +130,11 @@ def _pair(claim: Claim | Bound, task: TaskSpec, table: Table | None, rival: str 
     assert metric is not None
     first = claim.method if isinstance(claim, Bound) else claim.better
     sides, missing, commands = [], [], []
+    entries: list[Entry] = []
     for name in (first, rival) if rival is not None else (first,):
         entry, why = _entry(table, name, claim)
         sides.append(_side(name, entry, claim))
+        entries += [entry] if entry is not None else []
         if why:
             missing.append(f"{name} on {task.name}: {why}")
             if entry is None or not entry.statuses.get("skipped"):
@@ -146,7 +152,9 @@ def _pair(claim: Claim | Bound, task: TaskSpec, table: Table | None, rival: str 
         commands=tuple(commands),
     )
     upwards = claim.relation == "at least" if isinstance(claim, Bound) else metric.higher_is_better
-    return pair if missing else measured(pair, bool(upwards))
+    if missing:
+        return pair
+    return measured(pair, bool(upwards), lambda: [answers(e, claim.metric, claim.slice) for e in entries])
 
 
 def _entry(table: Table | None, method: str, claim: Claim | Bound) -> tuple[Entry | None, str]:
@@ -207,7 +215,8 @@ def _summary(verdict: Verdict, pairs: Sequence[Pair]) -> str:
     hanging = [pair for pair in pairs if pair.verdict == verdict]
     count = f"{len(hanging)} of {len(pairs)} comparisons" if len(pairs) > 1 else "its one comparison"
     if verdict == "supported":
-        return f"all {len(pairs)} comparisons support it" if len(pairs) > 1 else f"{count} supports it"
+        said = f"all {len(pairs)} comparisons support it" if len(pairs) > 1 else f"{count} supports it"
+        return said + _without_seeds(hanging)
     if verdict == "undecided":
         against = any(_favour(pair) < 0 for pair in hanging)
         leaning = " and leaning against it" if against else ""
@@ -215,7 +224,18 @@ def _summary(verdict: Verdict, pairs: Sequence[Pair]) -> str:
     if verdict == "not run":
         return "; ".join(dict.fromkeys(part for pair in hanging for part in pair.reason.split("; ")))
     speaks = "speaks" if len(hanging) == 1 else "speak"
-    return f"{count} {speaks} against it: {'; '.join(_named(pair) for pair in hanging)}"
+    named = "; ".join(_named(pair) for pair in hanging)
+    return f"{count} {speaks} against it: {named}{_without_seeds(hanging)}"
+
+
+def _without_seeds(pairs: Sequence[Pair]) -> str:
+    """What the verdicts of pairs rest on whose seeds do not vary; "" where all do."""
+    fixed = [pair for pair in pairs if pair.unvarying]
+    kinds = Counter("over test examples" if pair.examples else "by one run" for pair in fixed)
+    if not kinds:
+        return ""
+    said = [f"{n} {kind}" if len(pairs) > 1 else kind for kind, n in sorted(kinds.items())]
+    return f" ({', '.join(said)}; seeds do not vary)"
 
 
 def _named(pair: Pair) -> str:
@@ -224,6 +244,9 @@ def _named(pair: Pair) -> str:
 
 def _more(pairs: Sequence[Pair]) -> str:
     """How many seeds would decide all of these, or why that cannot be said."""
+    pairs = [pair for pair in pairs if not pair.unvarying]
+    if not pairs:
+        return "seeds do not vary, so more of them do not decide"
     without = [pair for pair in pairs if pair.seeds_needed is None]
     if any(pair.seeds == 1 for pair in without):
         return "one seed decides nothing"

@@ -217,11 +217,15 @@ def _row(task: str, compared: Compared, i: int, j: int) -> View:
         "a": compared.sides[i].label,
         "b": side.label,
     }
-    shown, interval = figures.number(side.entry.mean(), compared.unit), side.interval
+    shown, within = figures.number(side.entry.mean(), compared.unit), ""
+    if side.interval is not None:
+        within = figures.between(side.interval, compared.unit)
+    elif side.entry.unvarying():
+        within = figures.SAME
     return {
         "method": side.label,
         "link": f"?{urlencode(asked, errors='replace')}",
-        "score": shown if interval is None else f"{shown} ({figures.between(interval, compared.unit)})",
+        "score": f"{shown} ({within})" if within else shown,
         "cells": _cells(compared, i, j, leader=True),
     }
 

@@ -41,9 +41,9 @@ def signed(value: float | None, unit: str) -> str:
 
 
 def ends(pair: Pair, unit: str) -> str:
-    """The interval of a difference in words."""
+    """The interval of a difference in words; over several seeds it is missing only where they do not vary."""
     if pair.low is None or pair.high is None:
-        return figures.MISSING
+        return figures.SAME if pair.seeds > 1 else figures.MISSING
     return f"{signed(pair.low, unit)} to {signed(pair.high, unit)}"
 
 

@@ -40,7 +40,8 @@ class Standing(NamedTuple):
 class Measured(NamedTuple):
     """An entry's primary metric as numbers and as a reader sees it.
 
-    score: the mean. ends: the interval by its ends, "" where there is none. whole: both.
+    score: the mean. ends: the interval by its ends, "" where there is none and the words
+    of `figures.SAME` where the seeds do not vary. whole: both.
     """
 
     mean: float | None
@@ -111,6 +112,8 @@ class Content:
     def measured(self, entry: Entry, unit: str) -> Measured:
         mean, interval = entry.mean(), entry.interval()
         shown = figures.number(mean, unit)
+        if interval is None and entry.unvarying():
+            return Measured(mean, None, shown, figures.SAME, f"{shown} ({figures.SAME})")
         if interval is None:
             return Measured(mean, None, shown, "", shown)
         ends = f"{figures.number(interval.low, unit)} to {figures.number(interval.high, unit)}"

@@ -36,6 +36,10 @@ def number(value: float | None, unit: str) -> str:
     return f"{value:.4g}"
 
 
+SAME = "same for all seeds"
+"""Stands where an interval would, for what does not vary over the seeds."""
+
+
 def between(interval: Interval, unit: str) -> str:
     """The two ends of an interval, in the unit of the value beside it."""
     return f"{number(interval.low, unit)} to {number(interval.high, unit)}"

@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
     `low` and `high` are the ends of the 95 % Student t interval of the mean difference, `p` is that of
     the sign-flip test, `adjusted` the same by Holm's rule over the pairs asked for together, `effect`
-    Cohen's d_z. A difference needs one shared seed, the rest two.
+    Cohen's d_z. A difference needs one shared seed, the rest two and a method whose seeds vary.
     """
 
     difference: float | None
@@ -47,10 +47,12 @@ class Wins(NamedTuple):
 def compare(values: Sequence[Seeds], pairs: Sequence[tuple[int, int]], draws: int = DRAWS) -> list[Pair]:
     """Each pair (i, j) of `values` compared over its shared seeds; the same as suite.stats one by one.
 
-    Pairs that share the same number of seeds go through one product of matrices.
+    Pairs that share the same number of seeds go through one product of matrices. Of two methods that do not
+    vary over their seeds, which are then one run said several times, only the difference is known.
     """
     import numpy as np
 
+    fixed = [len(of_seed) > 1 and len(set(of_seed.values())) == 1 for of_seed in values]
     made = [Pair(None) for _ in pairs]
     gaps: dict[int, list[tuple[int, list[float]]]] = {}
     for place, (i, j) in enumerate(pairs):
@@ -61,7 +63,8 @@ def compare(values: Sequence[Seeds], pairs: Sequence[tuple[int, int]], draws: in
             continue
         places = [place for place, _ in group]
         for place, pair in zip(places, _group(np.array([d for _, d in group]).T, draws), strict=True):
-            made[place] = pair
+            both = all(fixed[k] for k in pairs[place])
+            made[place] = Pair(pair.difference, seeds=pair.seeds) if both else pair
     tested = [place for place, pair in enumerate(made) if pair.p is not None]
     adjusted = holm([made[place].p or 0.0 for place in tested])
     for place, p in zip(tested, adjusted, strict=True):

@@ -12,12 +12,16 @@ SHOWN = ("paper", "small")
 
 
 class Ours(NamedTuple):
-    """Our value of a published figure in one profile, in the metric's own unit; interval over seeds."""
+    """Our value of a published figure in one profile, in the metric's own unit.
+
+    interval: over seeds, None where there is one or where they do not vary (`unvarying`).
+    """
 
     profile: str
     mean: float
     interval: Interval | None
     seeds: int
+    unvarying: bool = False
 
 
 def beside(board: Board, figure: Published) -> list[Ours]:
@@ -32,7 +36,8 @@ def beside(board: Board, figure: Published) -> list[Ours]:
             mean = entry.mean(figure.metric, figure.slice)
             plain = entry.method == figure.method and entry.overrides in ("", "{}")
             if plain and entry.comparable and not entry.only_claimed and mean is not None:
-                seeds = len(entry.per_seed(figure.metric, figure.slice))
-                found.append(Ours(table.profile, mean, entry.interval(figure.metric, figure.slice), seeds))
+                key = figure.metric, figure.slice
+                seeds, same = len(entry.per_seed(*key)), entry.unvarying(*key)
+                found.append(Ours(table.profile, mean, entry.interval(*key), seeds, same))
                 break
     return found

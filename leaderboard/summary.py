@@ -46,6 +46,9 @@ def _leader(table: Table) -> list[str]:
     if leader is None:
         return ["no score yet", figures.MISSING, figures.MISSING]
     unit = figures.unit_name(_unit(table))
+    if leader.unvarying():
+        mean = figures.number(leader.mean(), _unit(table))
+        return [_name(leader), f"{f'{mean} {unit}'.strip()} ({figures.SAME})", _rivals(table)]
     return [_name(leader), f"{_score(leader, table)} {unit}".strip(), _rivals(table)]
 
 
@@ -123,11 +126,11 @@ def _cell(entry: Entry | None, table: Table) -> str:
 
 
 def _score(entry: Entry, table: Table) -> str:
-    """The mean with its interval; the mean alone for one seed."""
+    """The mean with its interval, or that the seeds do not vary; the mean alone for one seed."""
     unit, interval = _unit(table), entry.interval()
     mean = figures.number(entry.mean(), unit)
     if interval is None:
-        return mean
+        return f"{mean} ({figures.SAME})" if entry.unvarying() else mean
     return f"{mean} ({figures.number(interval.low, unit)} to {figures.number(interval.high, unit)})"
 
 

@@ -4,15 +4,20 @@ Differences are turned so that a positive one favours the claim, whatever the me
 method the interval and p value are Welch's, with the degrees of freedom rounded down as in the board's ranks;
 against a fixed value they are Student's. Seeds are separate trainings, so pairing by seed can only claim what
 the seeds share (data draws); the paired test and effect size stand beside and decide nothing.
+
+Where no side varies over its seeds they are one run said several times, and there is neither interval nor
+pairing over them. Two such methods are compared over the test examples where both logged all of them
+(leaderboard/_by_examples.py); else, and for a bound, any difference counts and the reason says so.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from leaderboard._by_examples import Answers, compare
 from suite import stats
 from suite.stats import Interval
 
@@ -21,6 +26,7 @@ VERDICTS: tuple[Verdict, ...] = ("supported", "contradicted", "undecided", "not 
 LEVEL = 0.95
 SAME = 1e-12
 """Relative difference up to which two numbers are equal but for rounding."""
+ONE_RUN = "by one run; seeds do not vary"
 
 
 class Side(NamedTuple):
@@ -51,8 +57,8 @@ class Pair:
     the claim; it is compared with the margin (bound: with 0). p: of the two-sided test that it equals that;
     holm: p corrected for the pairs of the claim, which decides. paired_p, effect: sign-flip p and Cohen's
     d_z of the differences over `shared` seeds, less the margin. seeds_needed: of each method, to decide with
-    80 % power if the difference and spread seen were the true ones. commands: what to run where something
-    is missing.
+    80 % power if the difference and spread seen were the true ones. examples: how many test examples interval
+    and p are over, where no seed varies. commands: what to run where something is missing.
     """
 
     task: str
@@ -72,6 +78,7 @@ class Pair:
     effect: float | None = None
     shared: int = 0
     seeds_needed: int | None = None
+    examples: int | None = None
     reason: str = ""
     commands: tuple[str, ...] = ()
 
@@ -88,6 +95,11 @@ class Pair:
     @property
     def sides(self) -> tuple[Side, ...]:
         return (self.a,) if self.b is None else (self.a, self.b)
+
+    @property
+    def unvarying(self) -> bool:
+        """Whether each side has two seeds or more and none of them differs from another."""
+        return all(side.sd == 0.0 for side in self.sides)
 
 
 class Estimate(NamedTuple):
@@ -109,17 +121,35 @@ class Estimate(NamedTuple):
         return 2 * stats.t_cdf(-gap / self.error, self.df) if self.error else 0.0
 
 
-def measured(pair: Pair, upwards: bool) -> Pair:
+def measured(pair: Pair, upwards: bool, answers: Callable[[], Sequence[Answers]] = tuple) -> Pair:
     """The pair with its numbers; both sides have a value. `upwards`: whether more of the metric is better,
-    or for a bound whether it is "at least"."""
+    or for a bound whether it is "at least". `answers`: how right the examples were of each side, asked for
+    where no seed varies."""
     sign = 1.0 if upwards else -1.0
     rival = pair.b.mean if pair.b is not None else pair.target
     assert pair.a.mean is not None and rival is not None
-    pair = _with_pairing(replace(pair, difference=sign * (pair.a.mean - rival)), sign)
+    pair = replace(pair, difference=sign * (pair.a.mean - rival))
+    if pair.unvarying:
+        return _of_one_run(pair, sign, answers)
+    pair = _with_pairing(pair, sign)
     if pair.seeds < 2:
         return pair
     estimate = _estimate(pair)
     return replace(pair, interval=estimate.interval(), p=estimate.p(pair.margin, _rounding(pair)))
+
+
+def _of_one_run(pair: Pair, sign: float, answers: Callable[[], Sequence[Answers]]) -> Pair:
+    """By the test examples where they are at hand; else any difference counts, and it is said."""
+    pair = replace(pair, reason=ONE_RUN, p=_estimate(pair).p(pair.margin, _rounding(pair)))
+    if pair.b is None:
+        return pair
+    pair = replace(pair, shared=len(pair.a.values.keys() & pair.b.values.keys()))
+    sides = answers()
+    found = compare(*sides, sign, pair.margin) if len(sides) == 2 else None
+    if found is None:
+        return pair
+    told = f"over {found.examples:,} test examples; seeds do not vary"
+    return replace(pair, interval=found.interval, p=found.p, examples=found.examples, reason=told)
 
 
 def decided(pairs: Sequence[Pair]) -> list[Pair]:
@@ -140,15 +170,23 @@ def _verdict(pair: Pair, level: float) -> Pair:
     assert pair.difference is not None and pair.holm is not None and pair.p is not None
     gap = pair.difference - pair.margin
     if abs(gap) <= _rounding(pair):
-        if pair.b is None and pair.interval is not None and not pair.interval.half:
+        if pair.b is None and pair.unvarying:
             return replace(pair, verdict="supported")
-        return replace(pair, verdict="undecided", reason="an exact tie: more seeds alone do not decide it")
+        more = "" if pair.unvarying else ": more seeds alone do not decide it"
+        return _undecided(pair, f"an exact tie{more}")
     if pair.holm < 1 - LEVEL:
         return replace(pair, verdict="supported" if gap > 0 else "contradicted")
-    reason = "the interval reaches across"
+    what = "the interval reaches across" if not pair.examples else "the difference may be chance"
     if pair.p < 1 - LEVEL:
-        reason = "the interval does not reach across, but among so many pairs that may be chance (Holm)"
-    return replace(pair, verdict="undecided", reason=reason, seeds_needed=_needed(pair, abs(gap), level))
+        what = "the interval does not reach across, but among so many pairs that may be chance (Holm)"
+    if pair.unvarying:
+        return _undecided(pair, what)
+    return replace(_undecided(pair, what), seeds_needed=_needed(pair, abs(gap), level))
+
+
+def _undecided(pair: Pair, what: str) -> Pair:
+    reason = f"{pair.reason}; {what}" if pair.reason else what
+    return replace(pair, verdict="undecided", reason=reason)
 
 
 def _needed(pair: Pair, gap: float, level: float) -> int | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from suite import catalog
 from suite._submit_files import Claimed, clean
 from suite.api import Metric, TaskSpec
+from suite.defaults import completed
 
 if TYPE_CHECKING:
     from suite.store import Store
@@ -55,7 +56,10 @@ class Known:
 
 
 def known(store: Store | None, tasks: Iterable[str]) -> dict[Protocol, Known]:
-    """What the project's own ok runs say of these tasks, by (task, task settings, data fingerprint)."""
+    """What the project's own ok runs say of these tasks, by (task, task settings, data fingerprint).
+
+    The settings are those that today's class completes (suite/defaults.py).
+    """
     found: dict[Protocol, Known] = defaultdict(Known)
     if store is None:
         return found
@@ -68,7 +72,7 @@ def known(store: Store | None, tasks: Iterable[str]) -> dict[Protocol, Known]:
         for score in store.scores({"task": [task]}).to_pylist():
             run = runs.get(score["run"])
             if run is not None and score["value"] is not None:
-                held = found[task, run["task_settings"], run["data_fingerprint"]]
+                held = found[task, completed(spec, run["task_settings"]), run["data_fingerprint"]]
                 _learn(held, spec, run["method"], run["cell"], score)
     return found
 

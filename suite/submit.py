@@ -22,6 +22,7 @@ from suite._submit_identity import code_note, identity_errors, planned_of, row_e
 from suite._submit_machine import machine_reason, refuse_device
 from suite._submit_pack import Packed, outcomes, pack
 from suite._submit_scores import doubts, group_doubts, grouped, known, score_errors, seed_doubts
+from suite.defaults import completed
 from suite.errors import SuiteError, UsageError
 from suite.records import Outcome
 from suite.store import Store
@@ -163,7 +164,8 @@ def _check_rows(report: Report, own: Store | None) -> None:
         errors = [*row_errors(run), *identity_errors(run)]
         if copies[run.cell] > 1:
             errors.append("is not the only run of its cell in the bundle")
-        spec, protocol = spec_of(run), facts[run.task, run.task_settings, run.data_fingerprint]
+        spec = spec_of(run)
+        protocol = facts[run.task, completed(spec, run.task_settings), run.data_fingerprint]
         if spec is not None:
             errors += score_errors(claimed, spec, protocol)
             for what in doubts(claimed, spec, protocol):

@@ -86,9 +86,9 @@ def _ordered(spec: TaskSpec, found: Mapping[str, Any]) -> list[str]:
 def _interval(
     group: Sequence[Result], primary: bool, values: Sequence[float], store: Store
 ) -> Interval | None:
-    """Over seeds where there are several; for one seed over the test samples, of the primary metric only."""
+    """Over seeds that differ; for one seed over the test samples, of the primary metric only."""
     if len(values) > 1:
-        return mean_interval(values)
+        return None if len(set(values)) == 1 else mean_interval(values)
     if not primary:
         return None
     outcome = group[0].outcome

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from suite.defaults import completed_cell
 from suite.engines import local
 from suite.engines.local import Options, Watch
 from suite.errors import DataError, StoreError, SuiteError, UsageError
@@ -50,7 +51,11 @@ class Checked(NamedTuple):
 
 
 def again(run: Run) -> Planned:
-    """The cell of a run, to be run by today's code; UsageError or DataError where that compares nothing."""
+    """The cell of a run, to be run by today's code; UsageError or DataError where that compares nothing.
+
+    A field that the task or the method got since has its default there, so that the run made now is of the
+    cell as today's classes spell it.
+    """
     cell = cell_of(run)
     now = today(cell)
     for what, then, present in (
@@ -65,7 +70,7 @@ def again(run: Run) -> Planned:
             )
     if cell.data_fingerprint != now.data_fingerprint:
         raise DataError(f"run {run.run} used other data than task '{cell.task}' has today; run the cell anew")
-    return restore(cell)
+    return restore(completed_cell(cell))
 
 
 def rerun(
@@ -136,15 +141,21 @@ def stale(store: Store) -> list[Run]:
     for run in runs_as_records(store.runs({"status": ["ok"]})):
         if run.cell not in newest or run.started > newest[run.cell].started:
             newest[run.cell] = run
-    return [run for run in newest.values() if _is_stale(run, store)]
+    found: dict[str, Run] = {}
+    for run in sorted(newest.values(), key=lambda run: (run.started, run.run)):
+        if (cell := _stale_cell(run, store)) is not None:
+            # Runs before and after a field was added are of one cell today.
+            found[cell] = run
+    return list(found.values())
 
 
-def _is_stale(run: Run, store: Store) -> bool:
+def _stale_cell(run: Run, store: Store) -> str | None:
+    """The id of the cell that would confirm the run; None where nothing would, or where it is confirmed."""
     try:
         planned = again(run)
     except SuiteError:
-        return False
-    return store.find(planned.cell.id, planned.code) is None
+        return None
+    return planned.cell.id if store.find(planned.cell.id, planned.code) is None else None
 
 
 def sampled(runs: Sequence[Run], n: int) -> list[Run]:

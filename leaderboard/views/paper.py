@@ -120,6 +120,8 @@ def _ours(ours: object, figure: Published, unit: str) -> View:
     shown = figures.number(mean, unit)
     if interval is not None:
         shown = f"{shown} ({figures.number(interval.low, unit)} to {figures.number(interval.high, unit)})"
+    elif ours.unvarying:  # type: ignore[attr-defined]
+        shown = f"{shown} ({figures.SAME})"
     gap = mean - figure.value
     return {
         "profile": ours.profile,  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from suite.errors import Incomplete, UsageError
 
 if TYPE_CHECKING:
     from leaderboard.aggregate import Entry, Table
+    from suite.api import TaskSpec
     from suite.stats import Interval
     from suite.store import Store
 
@@ -62,7 +63,7 @@ def command(
     for row in rows:
         if row["note"]:
             click.echo(f"note: {row['task']}: {row['note']}", err=True)
-    most = max(row["seeds"] for row in rows)
+    most = max((row["seeds"] for row in rows if row["p"] is not None), default=0)
     if 1 < most < ENOUGH:
         least = 2.0 ** (1 - most)
         click.echo(f"note: {most} seeds cannot give a p below {least:.4g}; go by the intervals", err=True)
@@ -141,6 +142,8 @@ def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict
 
     of_a, of_b = a.per_seed(metric), b.per_seed(metric)
     seeds = sorted(of_a.keys() & of_b.keys())
+    # Two methods that draw nothing: their seeds are one run said several times, and pair nothing.
+    fixed = a.unvarying(metric) and b.unvarying(metric)
     x, y = [of_a[s] for s in seeds], [of_b[s] for s in seeds]
     gaps = [u - v for u, v in zip(x, y, strict=True)]
 
@@ -157,27 +160,41 @@ def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict
         "metric": metric,
         "a": a.cell["method"],
         "b": b.cell["method"],
-        **facts("a_", x, seed_interval(x, low=low, high=high)),
-        **facts("b_", y, seed_interval(y, low=low, high=high)),
-        **facts("", gaps, mean_interval(gaps)),
-        "p": permutation_test(x, y) if len(seeds) > 1 else None,
+        **facts("a_", x, None if a.unvarying(metric) else seed_interval(x, low=low, high=high)),
+        **facts("b_", y, None if b.unvarying(metric) else seed_interval(y, low=low, high=high)),
+        **facts("", gaps, None if fixed else mean_interval(gaps)),
+        "p": permutation_test(x, y) if len(seeds) > 1 and not fixed else None,
         "holm": None,
-        "effect": effect_size(x, y) if len(seeds) > 1 else None,
+        "effect": effect_size(x, y) if len(seeds) > 1 and not fixed else None,
         "seeds": len(seeds),
         **_examples(correct, a, b, seeds),
-        **_over_examples(correct, a, b, seeds),
-        "note": "; ".join(_notes(a, b, metric)),
+        **(over := _over_examples(correct, a, b, seeds)),
+        "note": "; ".join([*_same_for_all(a, b, metric, over), *_notes(a, b, metric, part.spec)]),
     }
 
 
-def _notes(a: Entry, b: Entry, metric: str) -> list[str]:
+def _same_for_all(a: Entry, b: Entry, metric: str, over: Mapping[str, float | None]) -> list[str]:
+    """What stands in place of an interval over seeds for a method that does not vary over them."""
+    same = [entry.cell["method"] for entry in (a, b) if entry.unvarying(metric)]
+    if len(same) < 2:
+        return [f"{same[0]} is the same for all seeds"] if same else []
+    told = "they are compared by one run"
+    if over["examples_p"] is not None:
+        told = f"over {over['examples']:,.0f} test examples p = {over['examples_p']:.3g}"
+    return [f"{same[0]} and {same[1]} are the same for all seeds; {told}"]
+
+
+def _notes(a: Entry, b: Entry, metric: str, spec: TaskSpec | None) -> list[str]:
     """What a reader must know before believing the difference."""
+    from suite.defaults import alike
+
     notes = []
     seeds = [sorted(e.per_seed(metric)) for e in (a, b)]
     if seeds[0] != seeds[1]:
         said = [f"{e.cell['method']} has {_listed(s)}" for e, s in zip((a, b), seeds, strict=True)]
         notes.append(f"seeds differ, only shared ones count ({'; '.join(said)})")
-    if any(a.cell[column] != b.cell[column] for column in ("task_settings", "data_fingerprint")):
+    same_settings = alike(spec, a.cell["task_settings"], b.cell["task_settings"])
+    if not same_settings or a.cell["data_fingerprint"] != b.cell["data_fingerprint"]:
         notes.append("the two ran with other task settings or data and cannot be compared as they are")
     for entry in (a, b):
         ended = [f"{count} {status}" for status, count in entry.statuses.items() if status != "ok"]

@@ -84,6 +84,14 @@ def command(
     if not rows:
         refuse.empty(store)
     click.echo(table(rows, columns, fmt), nl=False)
+    if fmt == "text" and (same := _same(rows)):
+        click.echo(f"note: the same for all seeds, so without an interval: {', '.join(same)}", err=True)
+
+
+def _same(rows: Sequence[stored.Row]) -> list[str]:
+    """The methods with a mean over several seeds and no interval: nothing in them varies with the seed."""
+    means = [row for row in rows if "mean" in row and row["mean"] is not None]
+    return sorted({row["method"] for row in means if row["seeds"] > 1 and row["low"] is None})
 
 
 def _run_order(row: stored.Row) -> tuple[Any, ...]:

@@ -245,3 +245,16 @@ def test_a_row_of_an_older_version_of_its_method_is_listed_and_not_ranked(rows: 
     (old,) = [e for e in table.entries if e.method == "toy-slow"]
     assert old.mean() == pytest.approx(0.35) and old.rank is None
     assert "other-protocol" in {mark.kind for mark in old.marks}
+
+
+def test_what_does_not_vary_over_seeds_has_no_interval(rows: Any) -> None:
+    rows.seeds("toy-nan", [0.25, 0.25, 0.25], scores={"errors": 3.0})
+    rows.seeds("toy-slow", [0.25, 0.25, 0.5])
+    rows.add("toy-coin", 0, 0.25)
+    fixed, varied, single = (
+        next(e for e in only_table(rows).entries if e.method == name)
+        for name in ("toy-nan", "toy-slow", "toy-coin")
+    )
+    assert [e.unvarying() for e in (fixed, varied, single)] == [True, False, False]
+    assert [e.interval() is None for e in (fixed, varied, single)] == [True, False, True]
+    assert fixed.unvarying("errors") and not varied.unvarying("errors")

@@ -51,8 +51,16 @@ def test_only_shared_seeds_count_and_pairs_may_share_different_numbers() -> None
     assert found[2] == Pair(None)
 
 
+def test_two_that_do_not_vary_have_a_difference_and_nothing_over_seeds() -> None:
+    fixed, other, varied = {0: 0.5, 1: 0.5}, {0: 0.75, 1: 0.75}, {0: 0.25, 1: 0.75}
+    both, one = compare([fixed, other, varied], [(1, 0), (2, 0)])
+    assert both == Pair(0.25, seeds=2)
+    # -0.25 and 0.25: a mean of 0, and every pattern of signs reaches it.
+    assert (one.difference, one.p, one.adjusted) == (0.0, 1.0, 1.0)
+
+
 def test_no_spread_is_an_infinite_effect_and_no_difference_is_none() -> None:
-    same, more = {0: 0.5, 1: 0.5}, {0: 0.75, 1: 0.75}
+    same, more = {0: 0.5, 1: 0.25}, {0: 0.75, 1: 0.5}
     up, down, none = compare([same, more], [(1, 0), (0, 1), (0, 0)])
     assert (up.effect, down.effect, none.effect) == (math.inf, -math.inf, 0.0)
     assert (up.low, up.high, none.low, none.p) == (0.25, 0.25, 0.0, 1.0)

@@ -132,10 +132,14 @@ def test_one_seed_never_decides(rows) -> None:
     assert found.commands[0] == "suite run --method toy-coin --task toy --profile small --seeds 0-4"
 
 
-def test_without_spread_any_difference_counts(rows) -> None:
+def test_without_spread_and_examples_any_difference_counts_and_it_is_said(rows) -> None:
     found = verdict(filled(rows, [0.5, 0.5], [0.4, 0.4]), claim())
     assert (found.verdict, found.deciding.p) == ("supported", 0.0)
-    assert found.deciding.interval == pytest.approx((0.1, 0.1))
+    assert found.summary == "its one comparison supports it (by one run; seeds do not vary)"
+    assert found.deciding.reason == "by one run; seeds do not vary"
+    assert found.deciding.difference == pytest.approx(0.1)
+    # Nothing over seeds: no interval, no pairing.
+    assert (found.deciding.interval, found.deciding.paired_p, found.deciding.effect) == (None, None, None)
     assert verdict(rows, claim(margin=0.2)).verdict == "contradicted"
 
 
@@ -146,9 +150,15 @@ def test_spread_on_one_side_alone_gives_its_degrees_of_freedom(rows) -> None:
     assert pair.interval == pytest.approx((0.8 - half, 0.8 + half), abs=1e-9)
 
 
-@pytest.mark.parametrize(("a", "b"), [([0.5, 0.5], [0.5, 0.5]), ([0.4, 0.6], [0.4, 0.6])])
-def test_an_exact_tie_is_undecided_for_ever(rows, a: list[float], b: list[float]) -> None:
-    found = verdict(filled(rows, a, b), claim())
+def test_a_tie_of_two_that_do_not_vary_is_undecided_and_asks_for_no_seeds(rows) -> None:
+    found = verdict(filled(rows, [0.5, 0.5], [0.5, 0.5]), claim())
+    assert found.verdict == "undecided" and found.deciding.seeds_needed is None and found.commands == ()
+    assert found.deciding.reason == "by one run; seeds do not vary; an exact tie"
+    assert found.summary == "its one comparison undecided; seeds do not vary, so more of them do not decide"
+
+
+def test_an_exact_tie_is_undecided_for_ever(rows) -> None:
+    found = verdict(filled(rows, [0.4, 0.6], [0.4, 0.6]), claim())
     assert found.verdict == "undecided" and found.deciding.seeds_needed is None
     assert found.deciding.reason == "an exact tie: more seeds alone do not decide it"
     assert "more than 1,000 seeds of each would decide" in found.summary

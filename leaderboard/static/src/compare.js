@@ -155,7 +155,9 @@
     if (!isNumber(pair.difference)) return [el("p", { class: "headline" }, "The two have no seed in common.")];
     const decided = isNumber(pair.low) && (pair.low > 0 || pair.high < 0);
     const aBetter = pair.difference > 0 === profile.higher;
-    const neutral = profile.higher === null || profile.higher === undefined;
+    // Neither varies over its seeds: they are one run each, and say nothing of chance.
+    const fixed = !isNumber(pair.low) && pair.seeds > 1;
+    const neutral = fixed || profile.higher === null || profile.higher === undefined;
     const words = neutral
       ? [name(a.label), " less ", name(b.label), ": "]
       : !decided
@@ -164,7 +166,7 @@
     const size = `${signed(pair.difference, profile.unit)} ${points}`.trim();
     const ends = isNumber(pair.low)
       ? `, 95 % interval ${signed(pair.low, profile.unit)} to ${signed(pair.high, profile.unit)}`
-      : ", no interval from one seed";
+      : fixed ? ", the same for all seeds" : ", no interval from one seed";
     const facts = [];
     if (isNumber(pair.p)) facts.push(`Sign-flip p ${pValue(pair.p)}${isNumber(pair.holm) ? `, Holm's p ${pValue(pair.holm)}` : ""}`);
     if (isNumber(pair.effect)) {

@@ -7,6 +7,7 @@ interval of a share stays between 0 and 1, that of a difference does not.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -116,3 +117,47 @@ def test_a_failed_seed_is_said(suite, results: Path, make_outcome) -> None:
     Store(results).append(make_outcome("toy-slow", 2, None))
     answer = suite("compare", "toy-slow", "toy-coin", "--results", results)
     assert "seeds of toy-slow without a score: 1 failed" in answer.stderr
+
+
+def test_two_that_do_not_vary_are_compared_over_the_examples_and_without_intervals(
+    suite, results: Path, make_outcome
+) -> None:
+    store = Store(results)
+    # Of ten examples toy-skip has 9 right and toy-nan 3, all of these 3 among the 9.
+    for seed in range(3):
+        store.append(make_outcome("toy-skip", seed, 0.9, (1,) * 9 + (0,)))
+        store.append(make_outcome("toy-nan", seed, 0.3, (1,) * 3 + (0,) * 7))
+    words = ("compare", "toy-skip", "toy-nan", "--results", results)
+    (row,) = json.loads(suite(*words, "--format", "json").stdout)
+    assert (row["a_mean"], row["b_mean"], row["difference"]) == (0.9, 0.3, pytest.approx(0.6))
+    over_seeds = ("a_low", "a_high", "b_low", "b_high", "low", "high", "p", "holm", "effect")
+    assert [row[name] for name in over_seeds] == [None] * 9
+    # Six examples differ, all for toy-skip: McNemar's exact p is 2 / 2^6.
+    assert (row["examples"], row["examples_p"]) == (10, 2 / 64)
+    text = suite(*words)
+    shown = " ".join(text.stdout.splitlines()[1].split())
+    assert shown == "toy accuracy 90.0 % 30.0 % 60.0 % 3 18 0"
+    assert text.stderr == (
+        "note: toy: toy-skip and toy-nan are the same for all seeds; over 10 test examples p = 0.0312\n"
+    )
+
+
+def test_one_that_does_not_vary_has_no_interval_and_the_difference_has_one(suite, results: Path) -> None:
+    words = ("compare", "toy-good", "toy-coin", "--results", results)
+    (row,) = json.loads(suite(*words, "--format", "json").stdout)
+    # Differences 0.6, 0.5, 0.4: t(0.975, 2) = 4.3026527, sd 0.1.
+    assert (row["a_low"], row["a_high"]) == (None, None)
+    assert row["low"] == pytest.approx(0.5 - 4.3026527297 * 0.1 / 3**0.5, abs=1e-9)
+    assert row["p"] == 0.25
+    assert "toy-good is the same for all seeds" in suite(*words).stderr
+
+
+def test_a_field_that_one_of_the_two_rows_lacks_has_its_default(suite, results: Path, make_outcome) -> None:
+    # The toy task has size = 10 unless told otherwise.
+    for method, settings in (("toy-skip", '{"size":10}'), ("toy-nan", '{"size":3}')):
+        made = make_outcome(method, 0, 0.5)
+        run = dataclasses.replace(made.run, task_settings=settings)
+        Store(results).append(dataclasses.replace(made, run=run))
+    warning = "with other task settings or data"
+    assert warning not in suite("compare", "toy-skip", "toy-coin", "--results", results).stderr
+    assert warning in suite("compare", "toy-nan", "toy-coin", "--results", results).stderr

@@ -18,11 +18,11 @@ import pytest
 from suite.store import Store
 
 TEXT = """\
-task  method     profile  metric    slice     mean      low     high  seeds   n  failed  skipped  rank
-toy   toy-good   small    accuracy  all    100.0 %  100.0 %  100.0 %      3  10       0        0
-toy   toy-slow   small    accuracy  all     80.0 %    0.0 %  100.0 %      2  10       0        0  1-2
-toy   toy-coin   small    accuracy  all     50.0 %   25.2 %   74.8 %      3  10       0        0  1-2
-toy   toy-raise  small    accuracy  all                                   0           1        0
+task  method     profile  metric    slice     mean     low     high  seeds   n  failed  skipped  rank
+toy   toy-good   small    accuracy  all    100.0 %                       3  10       0        0
+toy   toy-slow   small    accuracy  all     80.0 %   0.0 %  100.0 %      2  10       0        0  1-2
+toy   toy-coin   small    accuracy  all     50.0 %  25.2 %   74.8 %      3  10       0        0  1-2
+toy   toy-raise  small    accuracy  all                                  0           1        0
 """
 MARKDOWN = """\
 | task | method | profile | seed | metric | slice | value | n | run |
@@ -35,6 +35,8 @@ MARKDOWN = """\
 def test_text_shows_means_with_intervals_best_first_and_what_failed(suite, results: Path) -> None:
     answer = suite("results", "--results", results)
     assert (answer.exit_code, answer.stdout) == (0, TEXT)
+    # toy-good is 1.0 on all three of its seeds.
+    assert answer.stderr == "note: the same for all seeds, so without an interval: toy-good\n"
 
 
 def test_json_keeps_every_digit_and_says_null_for_what_is_missing(suite, results: Path) -> None:
@@ -46,6 +48,7 @@ def test_json_keeps_every_digit_and_says_null_for_what_is_missing(suite, results
     assert rows["toy-coin"]["mean"] == pytest.approx(0.5, abs=1e-12)
     assert rows["toy-coin"]["low"] == pytest.approx(0.5 - half, abs=1e-9)
     assert rows["toy-coin"]["high"] == pytest.approx(0.5 + half, abs=1e-9)
+    assert (rows["toy-good"]["mean"], rows["toy-good"]["low"], rows["toy-good"]["high"]) == (1.0, None, None)
     assert rows["toy-raise"]["mean"] is None and rows["toy-raise"]["failed"] == 1
 
 

@@ -15,7 +15,7 @@ from suite.plan import plan
 from suite.records import Outcome, Run, ScoreRow
 from suite.runner import execute
 from suite.store import Store
-from suite.verify import compare
+from suite.verify import compare, stale
 
 
 @pytest.fixture
@@ -114,6 +114,40 @@ def test_a_sample_of_the_stale_cells_confirms_only_itself(store: Store) -> None:
 def test_cells_of_another_version_are_not_stale_but_superseded(store: Store) -> None:
     keep(store, "toy-good", code="older", method_version=0)
     assert verify("--stale").stdout == "0 stale: 0 run again, 0 confirmed, 0 still stale\n"
+
+
+def before(store: Store, method: str, **changed: Any) -> Run:
+    """A stored run of a cell from before the task got its `size` and the method all its fields."""
+    cell = dataclasses.replace(plan("toy", method).cell, task_settings="{}", settings="{}")
+    return keep(store, method, cell=cell.id, task_settings="{}", settings="{}", code="older", **changed)
+
+
+def test_a_row_from_before_a_field_was_added_is_confirmed_as_the_cell_of_today(store: Store) -> None:
+    before(store, "toy-bad")
+    planned = plan("toy", "toy-bad")
+    assert planned.cell.task_settings == '{"size":10}'
+    done = verify("--stale --quiet")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (
+        0,
+        "1 stale: 1 run again, 1 confirmed, 0 still stale",
+    )
+    (new,) = Store(store.root).history(planned.cell.id)
+    assert (new.task_settings, new.code) == ('{"size":10}', planned.code)
+    assert verify("--stale --quiet").stdout == "0 stale: 0 run again, 0 confirmed, 0 still stale\n"
+
+
+def test_rows_before_and_after_a_field_was_added_are_one_stale_cell(store: Store) -> None:
+    before(store, "toy-bad", started=1.0)
+    after = keep(store, "toy-bad", code="old", started=2.0)
+    assert stale(Store(store.root)) == [after]
+    keep(store, "toy-bad")
+    assert stale(Store(store.root)) == []
+
+
+def test_a_row_with_a_field_that_is_gone_is_refused_in_one_line(store: Store) -> None:
+    run = keep(store, "toy-bad", task_settings='{"gone":1,"size":10}')
+    done = verify(run.run)
+    assert (done.exit_code, done.stderr) == (2, "error: toy: no field gone; see `suite show toy`\n")
 
 
 @pytest.mark.parametrize(
