@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from methods.quantization.grids import EXACT_BITS, fake, fit
@@ -27,7 +28,8 @@ class CacheRule:
 
     hadamard: queries and keys are both rotated by a Hadamard matrix in blocks of so many channels (products
     of queries with keys stay the same), 0 for none. query: whether queries are rounded like keys, as in
-    DuQuant's released code. The clips are shares of the range that the grids cover.
+    DuQuant's released code. The clips are shares of the range that the grids cover. exact: keys and values of
+    so many first tokens are never rounded.
     """
 
     bits: int = EXACT_BITS
@@ -36,6 +38,7 @@ class CacheRule:
     symmetric: bool = False
     hadamard: int = 0
     query: bool = False
+    exact: int = 0
 
     @property
     def idle(self) -> bool:
@@ -47,11 +50,17 @@ class CacheRule:
         if self.hadamard:
             query, key = transform(query, self.hadamard), transform(key, self.hadamard)
         if self.bits < EXACT_BITS:
-            key = fake(key, fit(key, self.bits, self.key_clip, self.symmetric))
-            value = fake(value, fit(value, self.bits, self.value_clip, self.symmetric))
+            key = self._round(key, self.key_clip)
+            value = self._round(value, self.value_clip)
             if self.query:
                 query = fake(query, fit(query, self.bits, self.key_clip, self.symmetric))
         return query, key, value
+
+    def _round(self, x: Tensor, clip: float) -> Tensor:
+        """Keys or values (B, heads, T, head_dim), the first tokens left as they are."""
+        first, rest = x[..., : self.exact, :], x[..., self.exact :, :]
+        rest = fake(rest, fit(rest, self.bits, clip, self.symmetric))
+        return torch.cat([first, rest], -2) if self.exact else rest
 
     def flops(self, heads: int, kv_heads: int, head_dim: int) -> float:
         """Operations a token in one layer."""

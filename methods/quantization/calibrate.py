@@ -128,6 +128,8 @@ class _Gather:
             self.hessian = part if self.hessian is None else self.hessian + part
         if "rows" in self.wants:
             self.rows.append(x)
+            if sum(map(len, self.rows)) >= 2 * MAX_ROWS:
+                self.rows = [_largest(torch.cat(self.rows))]
 
     def seen(self) -> Seen:
         assert self.absmax is not None and self.total is not None

@@ -8,7 +8,7 @@ cheaper rivals.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from tasks.quantization.contract import EXACT, Calibration, Precision, Quantized
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from methods.quantization.layerwise import Round, Site
+    from methods.quantization.layerwise import Lesson, Recipe, Round, Site
+    from methods.quantization.training import Course
     from methods.quantization.transforms import Transform
 
 ROTATIONS = ("greedy", "hadamard", "random")
@@ -38,11 +39,12 @@ class DuQuant(Quantizer):
     search. block: its size, or where that does not divide a width, the largest power of two that does. order:
     of channels, by the permutation. act_clip, weight_clip: shares of a grid's range below 6 bits. rounding:
     of weights, "rtn" or "gptq". quirk: "row" takes the row of the peak for its channel, as the released code
-    does. peak: what the search lowers, "abs" or "range". reduce: what the rotations are fitted to: all
-    windows ("concat"), or as one pseudo-sequence their mean (the released code) or what is largest among
-    them. smooth_by: maxima over the weights of "group" or of the "one" map that the released code looks at.
-    cache_hadamard: queries and keys rotated before keys are rounded; round_query: queries rounded as well, as
-    in the released code.
+    does. peak: what the search lowers, "abs" or "range". reduce: what the rotations are fitted to: the mean
+    of all windows as one pseudo-sequence (the released code), what is largest among them ("max"), or all of
+    them ("concat"). smooth_by: maxima over the weights of "group" or of the "one" map that the released code
+    looks at. cache_hadamard: queries and keys rotated before keys are rounded; round_query: queries rounded
+    as well, as in the released code. lwc_epochs: of learning the weights' clips in the place of weight_clip;
+    0 for none. lwc_lr: its learning rate.
     """
 
     alpha: float | None = 0.6
@@ -56,10 +58,12 @@ class DuQuant(Quantizer):
     rounding: str = "rtn"
     quirk: str = ""
     peak: str = "abs"
-    reduce: str = "concat"
+    reduce: str = "mean"
     smooth_by: str = "group"
     cache_hadamard: bool = True
     round_query: bool = False
+    lwc_epochs: int = 0
+    lwc_lr: float = 1e-2
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -81,6 +85,15 @@ class DuQuant(Quantizer):
             raise ValueError(f"steps {self.steps}: 0 or more")
         if self.rounding == "gptq" and self.reduce != "concat":
             raise ValueError(f"gptq needs the inputs of all windows: reduce='concat', not '{self.reduce}'")
+        self._check_learning()
+
+    def _check_learning(self) -> None:
+        if self.lwc_epochs < 0 or self.lwc_lr <= 0:
+            raise ValueError(f"lwc_epochs {self.lwc_epochs}, lwc_lr {self.lwc_lr}: 0 or more, and above 0")
+        if self.lwc_epochs and self.weight_clip != 1:
+            raise ValueError(f"learned clips take the place of weight_clip={self.weight_clip}; set it to 1")
+        if self.lwc_epochs and (self.reduce != "concat" or self.rounding != "rtn"):
+            raise ValueError("clips are learned with reduce='concat' and rounding='rtn' only")
 
     def quantize(self, model: Any, calibration: Calibration, precision: Precision, ctx: Context) -> Quantized:
         """Smoothing from the float model's inputs; rotations from what the rounded layers before give."""
@@ -102,9 +115,20 @@ class DuQuant(Quantizer):
             cache=self._cache(calibration, precision, model),
             wants=frozenset(wants),
             start=None if self.reduce == "concat" else _mean if self.reduce == "mean" else _largest,
+            learn=self.learn if self.lwc_epochs else None,
             **steps,
         )
         return quantize(model, calibration, precision, ctx, recipe)
+
+    def learn(self, sites: Mapping[str, Site], recipe: Recipe, lesson: Lesson) -> Course:
+        """Learns the clips of a block behind its transforms, and puts its quantized maps in place."""
+        from methods.quantization.learned import fitting, learn, settle
+        from methods.quantization.training import Schedule
+
+        found = fitting(sites, recipe, self.lwc_lr)
+        course = learn(sites, lesson, found, Schedule(self.lwc_epochs))
+        settle(sites, found)
+        return course
 
     def _round(self, precision: Precision) -> Round:
         from methods.quantization.layerwise import gptq, round_to_nearest

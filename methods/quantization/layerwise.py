@@ -6,9 +6,10 @@ inputs, weights and cache. What it leaves out is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +28,8 @@ from tasks.quantization.contract import Calibration, Precision, Quantized
 class Site:
     """A site of a block at the moment when something is fitted to it.
 
-    weights: those of the maps that read it, (o, d) each, as they are now; seen: its activation.
+    weights: those of the maps that read it, (o, d) each, as they are now; seen: its activation. divided: the
+    factors (d,) by which smoothing has already divided it.
     """
 
     llama: LlamaLike
@@ -36,6 +38,7 @@ class Site:
     seen: Seen
     precision: Precision
     ctx: Context
+    divided: Tensor | None = None
 
     @property
     def width(self) -> int:
@@ -49,6 +52,19 @@ class Site:
     def label(self) -> str:
         """Its name in the model, which also names its random streams."""
         return f"{self.block.index}.{self.name}"
+
+
+class Lesson(NamedTuple):
+    """What a block is to give, for every calibration window (N, T, d).
+
+    rounded: the stream that the rounded blocks before give; exact: that of the float model; wanted: the float
+    block's output for `exact`. call: with what else transformers calls the block.
+    """
+
+    rounded: Tensor
+    exact: Tensor
+    wanted: Tensor
+    call: Mapping[str, Any]
 
 
 Smooth = Callable[[Site], "Tensor | None"]
@@ -117,9 +133,10 @@ class Recipe:
     makes, under which statistics of the float model are shared. smooth: factors (d,) by which a site's
     activation is divided, from the float model's activation. transforms: of a site, from the activation that
     reaches it. inputs, round: of its inputs and of each of its weights. cache: of keys and values. wants:
-    what transforms and rounding need to see beside the channels' sizes, of "hessian" and "rows".
-    float_stream: whether they see the float model's activation and not what the rounded layers before give.
-    start: makes the windows' stream (N, T, d) another before the walk.
+    what transforms and rounding need to see beside the channels' sizes, of "hessian" and "rows". start: makes
+    the windows' stream (N, T, d) another before the walk. learn: puts the quantized maps in the place of a
+    block's own, in the place of `install` site by site, from the block's four sites by name, this recipe and
+    what the block is to give.
     """
 
     smooth: Smooth = _nothing
@@ -130,8 +147,8 @@ class Recipe:
     prepare: Callable[[LlamaLike], None] | None = None
     state: str = ""
     wants: frozenset[str] = frozenset()
-    float_stream: bool = False
     start: Callable[[Tensor], Tensor] | None = None
+    learn: Callable[[Mapping[str, Site], Recipe, Lesson], Any] | None = None
 
 
 def quantize(
@@ -147,16 +164,19 @@ def quantize(
         if smoothed
         else None
     )
-    looks = recipe.transforms is not _no_transforms or bool(recipe.wants)
+    learns = recipe.learn is not None
+    looks = learns or recipe.transforms is not _no_transforms or bool(recipe.wants)
     now = calibrate.stream(llama, calibration.windows) if looks else None
     if now is not None and recipe.start is not None:
         now.hidden = recipe.start(now.hidden)
+    exact = Stream(now.hidden, now.calls) if learns and now is not None else None
     rule = recipe.cache or CacheRule(precision.cache)
     cache.install(llama, rule)
     for block in ctx.track(llama.blocks, f"quantize {precision.name}", len(llama.blocks)):
+        divided: dict[str, Tensor] = {}
         if of_float is not None:
-            _smooth(llama, block, of_float[block.index], precision, ctx, recipe)
-        _one(llama, block, now, precision, ctx, recipe)
+            divided = _smooth(llama, block, of_float[block.index], precision, ctx, recipe)
+        _one(llama, block, (now, exact), precision, ctx, recipe, divided)
     return report(llama, rule)
 
 
@@ -174,32 +194,57 @@ def _smooth(
     precision: Precision,
     ctx: Context,
     recipe: Recipe,
-) -> None:
+) -> dict[str, Tensor]:
     """Divides the activations of a block's sites. All factors are found before any is applied."""
     sites = {name: Site(llama, block, name, seen[name], precision, ctx) for name in SITES}
     found = {name: recipe.smooth(site) for name, site in sites.items()}
-    for name, factors in found.items():
-        if factors is not None:
-            rescale(llama, block, name, shared_by_heads(llama, factors) if name == "out" else factors)
+    used = {name: factors for name, factors in found.items() if factors is not None}
+    if "out" in used:
+        used["out"] = shared_by_heads(llama, used["out"])
+    for name, factors in used.items():
+        rescale(llama, block, name, factors)
+    return used
 
 
 def _one(
     llama: LlamaLike,
     block: Block,
-    now: Stream | None,
+    streams: tuple[Stream | None, Stream | None],
     precision: Precision,
     ctx: Context,
     recipe: Recipe,
+    divided: Mapping[str, Tensor],
 ) -> None:
-    """Puts quantized maps in the place of a block's own, and moves the stream behind it."""
+    """Puts quantized maps in the place of a block's own, and moves the streams behind it."""
+    now, exact = streams
     unseen = {name: Seen(torch.empty(0), torch.empty(0), 0) for name in SITES}
     seen = calibrate.observe(block, now, recipe.wants) if now is not None else unseen
-    if now is not None and recipe.float_stream:
+    sites = {name: Site(llama, block, name, seen[name], precision, ctx, divided.get(name)) for name in SITES}
+    if recipe.learn is not None and now is not None and exact is not None:
+        before = exact.hidden
+        with exact_cache(block):
+            exact.through(block)
+        recipe.learn(sites, recipe, Lesson(now.hidden, before, exact.hidden, now.calls[block.index]))
         now.through(block)
-    for name in SITES:
-        install(Site(llama, block, name, seen[name], precision, ctx), recipe)
-    if now is not None and not recipe.float_stream:
+        return
+    for site in sites.values():
+        install(site, recipe)
+    if now is not None:
         now.through(block)
+
+
+@contextmanager
+def exact_cache(block: Block) -> Iterator[None]:
+    """Keys and values of a block as they are, whatever rule it carries."""
+    attention = block.module.self_attn
+    rule = getattr(attention, "cache_rule", None)
+    if rule is not None:
+        attention.cache_rule = None
+    try:
+        yield
+    finally:
+        if rule is not None:
+            attention.cache_rule = rule
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from methods.quantization.grids import EXACT_BITS, Grid, fake, fit
+from methods.quantization.grids import EXACT_BITS, Grid, between, fake, fit
 from methods.quantization.transforms import Transform
 
 SCALE_BITS = 16
@@ -22,8 +22,9 @@ class InputRule:
     """How the inputs of a map are rounded, each token by itself.
 
     clip: share of a token's range that its grid covers. group: channels a grid; a grid a token where None.
-    tail: so many channels at the end are rounded apart from the others, to tail_bits and with grids of their
-    own (mixed precision: a transform before has put outlier channels there).
+    tail: so many channels at the end are rounded apart from the others, to tail_bits and on one grid a token
+    over their whole range (mixed precision: a transform before has put outlier channels there). clip_low:
+    share of the lower end of the range where it is another than `clip`, which is then the upper end's.
     """
 
     bits: int = EXACT_BITS
@@ -32,6 +33,7 @@ class InputRule:
     group: int | None = None
     tail: int = 0
     tail_bits: int = EXACT_BITS
+    clip_low: float | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (..., d) rounded, in its own type."""
@@ -40,17 +42,24 @@ class InputRule:
         if not self.tail:
             return self._round(x, self.bits)
         head, tail = x[..., : -self.tail], x[..., -self.tail :]
-        return torch.cat([self._round(head, self.bits), self._round(tail, self.tail_bits)], -1)
+        if self.tail_bits < EXACT_BITS:
+            tail = fake(tail, fit(tail, self.tail_bits, symmetric=self.symmetric))
+        return torch.cat([self._round(head, self.bits), tail], -1)
 
     def _round(self, x: Tensor, bits: int) -> Tensor:
         if bits >= EXACT_BITS:
             return x
-        return fake(x, fit(x, bits, self.clip, self.symmetric, self.group))
+        if self.clip_low is None:
+            return fake(x, fit(x, bits, self.clip, self.symmetric, self.group))
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        rows = wide if self.group is None else wide.unflatten(-1, (-1, self.group))
+        low, high = self.clip_low * rows.amin(-1, keepdim=True), self.clip * rows.amax(-1, keepdim=True)
+        return fake(x, between(low, high, bits, self.symmetric, self.group))
 
     def stored_bits(self, width: int) -> float:
         """Bits of a token of `width` channels, scales and zero points included."""
-        parts = [(width - self.tail, self.bits), (self.tail, self.tail_bits)]
-        return sum(_stored(1, n, bits, self.symmetric, self.group) for n, bits in parts if n)
+        found = _stored(1, width - self.tail, self.bits, self.symmetric, self.group)
+        return found + (_stored(1, self.tail, self.tail_bits, self.symmetric, None) if self.tail else 0)
 
 
 class Part(NamedTuple):
@@ -74,11 +83,20 @@ class Rounded(NamedTuple):
     parts: tuple[Part, ...]
 
 
+class _Held(NamedTuple):
+    """The result y for x, how many maps have it, and of what it was made."""
+
+    x: Tensor
+    y: Tensor
+    served: int
+    made_of: tuple[object, ...]
+
+
 class Inputs(nn.Module):
     """What the maps of one site do to their common input, done once for all of them.
 
     readers: how many maps call it with the same tensor, one after the other. The result is kept until the
-    last of them has it.
+    last of them has it, and made anew where anything it was made of has changed in between.
     """
 
     def __init__(self, transforms: Sequence[Transform], rule: InputRule, readers: int = 1) -> None:
@@ -86,19 +104,29 @@ class Inputs(nn.Module):
         self.transforms = nn.ModuleList(transforms)
         self.rule = rule
         self.readers = readers
-        self._held: tuple[Tensor, Tensor, int] | None = None
+        self._held: _Held | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) transformed and rounded."""
-        if self._held is not None and self._held[0] is x:
-            _, y, served = self._held
+        held, made_of = self._held, self._made_of(x) if self.readers > 1 else ()
+        self._held = None
+        if held is not None and held.x is x and held.made_of == made_of:
+            y, served = held.y, held.served
         else:
             y, served = x, 0
             for transform in self.transforms:
                 y = transform(y)
             y = self.rule(y)
-        self._held = (x, y, served + 1) if served + 1 < self.readers else None
+        if served + 1 < self.readers:
+            self._held = _Held(x, y, served + 1, made_of)
         return y
+
+    def _made_of(self, x: Tensor) -> tuple[object, ...]:
+        """What has another value once the result for the same tensor is another one."""
+        tensors = (x, *self.transforms.parameters(), *self.transforms.buffers())
+        # Tensors of inference mode are not counted by torch; they are for reading only.
+        changes = (-1 if tensor.is_inference() else tensor._version for tensor in tensors)
+        return (*changes, self.rule, torch.is_grad_enabled())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_held": None}
@@ -118,7 +146,7 @@ class QuantLinear(nn.Module):
     def __init__(self, weight: Rounded, bias: Tensor | None, inputs: Inputs) -> None:
         super().__init__()
         self.out_features, self.in_features = weight.values.shape
-        self.register_buffer("weight", weight.values)
+        self.register_buffer("weight", weight.values.contiguous())
         self.register_buffer("bias", bias)
         self.parts = weight.parts
         self.inputs = inputs

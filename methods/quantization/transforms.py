@@ -87,6 +87,10 @@ class Rotate(Transform):
     def forward(self, x: Tensor) -> Tensor:
         return rotation.rotate(x, self.matrix)
 
+    def weight(self, w: Tensor) -> Tensor:
+        # A rotation found in float32 is orthogonal to 1e-7 only; its true inverse makes up for the rest.
+        return rotation.rotate(w, torch.linalg.inv(self.matrix.double()).T)
+
     def flops(self, width: int) -> float:
         return 2.0 * width * len(self.matrix)
 
@@ -114,7 +118,7 @@ class Hadamard(Transform):
 class Kronecker(Transform):
     """x as a matrix (a, b), rows first, becomes left^T x right: A is the Kronecker product of left and right.
 
-    left (a, a) and right (b, b) are invertible; `inverses` are those of them where they are known exactly.
+    left (a, a) and right (b, b) are invertible.
     """
 
     kind = "kronecker"
@@ -154,7 +158,37 @@ class Dense(Transform):
         return 2.0 * width * width
 
 
-KINDS: dict[str, type[Transform]] = {t.kind: t for t in (Scale, Gather, Rotate, Hadamard, Kronecker, Dense)}
+class Reassemble(Transform):
+    """QLLM's: new channel i is share[i] x[first[i]] + other_share[i] x[second[i]], of the sum of the weights.
+
+    All are (d,); other_share is 0 for a channel made of one old channel, whose weights are then those of it.
+    Not invertible: merging loses what two channels do not have in common.
+    """
+
+    kind = "reassemble"
+
+    def __init__(self, first: Tensor, share: Tensor, second: Tensor, other_share: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("first", first)
+        self.register_buffer("share", share)
+        self.register_buffer("second", second)
+        self.register_buffer("other_share", other_share)
+
+    def forward(self, x: Tensor) -> Tensor:
+        share, other = self.share.to(x.dtype), self.other_share.to(x.dtype)
+        return x[..., self.first] * share + x[..., self.second] * other
+
+    def weight(self, w: Tensor) -> Tensor:
+        return w[:, self.first] + w[:, self.second] * (self.other_share != 0)
+
+    def flops(self, width: int) -> float:
+        """A multiplication for each channel that is scaled, and an addition more for each that is merged."""
+        return float((self.share != 1).sum() + (self.other_share != 0).sum())
+
+
+KINDS: dict[str, type[Transform]] = {
+    t.kind: t for t in (Scale, Gather, Rotate, Hadamard, Kronecker, Dense, Reassemble)
+}
 
 
 def rebuilt(kind: str, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Transform:

@@ -146,6 +146,8 @@ def _block(index: int, module: Any, name: str) -> Block:
 
 def _offset(norm: Any, name: str) -> float:
     """0 for a norm that gives x / rms(x) times its weight, 1 where it adds 1 to the weight (Gemma)."""
+    if getattr(norm, "weight", None) is None:
+        raise UsageError(f"{name}: {type(norm).__name__} is no RMS norm with a gain, as Llama's is")
     if norm.weight.is_meta:
         return 1.0 if "Gemma" in type(norm).__name__ else 0.0
     x = torch.linspace(-1, 2, len(norm.weight)).to(norm.weight)[None, None]

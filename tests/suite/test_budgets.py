@@ -8,7 +8,7 @@ from suite import budgets, catalog
 from suite.budgets import NOT_DECLARED, Budget, declared
 
 
-@pytest.mark.parametrize("family", ["compositional", "lmeval"])
+@pytest.mark.parametrize("family", ["compositional", "lmeval", "quantization"])
 def test_every_method_of_a_family_card_is_declared_at_small(family: str) -> None:
     card = importlib.import_module(f"methods.{family}").METHODS
     assert card
@@ -16,7 +16,7 @@ def test_every_method_of_a_family_card_is_declared_at_small(family: str) -> None
         assert declared(family, spec.name, "any-task", "small").trials is not None, spec.name
 
 
-@pytest.mark.parametrize("family", ["compositional", "lmeval"])
+@pytest.mark.parametrize("family", ["compositional", "lmeval", "quantization"])
 def test_a_declaration_names_methods_and_tasks_that_exist(family: str) -> None:
     for budget in budgets.budgets(family):
         assert set(budget.methods) <= set(catalog.methods())
