@@ -99,7 +99,8 @@ def _duquant(name: str, role: Any, summary: str, **params: Any) -> MethodSpec:
     """DuQuant or a setting of it."""
     paper, where = params.pop("paper", DUQUANT), "duquant:DuQuant"
     presets = params.pop("presets", {"smoke": {"steps": 16}})
-    fields: dict[str, Any] = {"presets": presets, "deviations": DUQUANT_NOTE}
+    note = " ".join(filter(None, (DUQUANT_NOTE, params.pop("more", ""))))
+    fields: dict[str, Any] = {"presets": presets, "deviations": note}
     return _method(name, where, paper, role, summary, params=params, minutes=8, **fields)
 
 
@@ -113,11 +114,17 @@ DUQUANT_NOTE = (
 SYLVESTER = (
     "Sylvester's Hadamard matrices only: an odd rest of the width is turned by a random orthogonal matrix, "
     "online blocks are the largest power of two that divides. Models with norms behind their maps are "
-    "skipped. Nothing is clipped from 6 bits on."
+    "skipped. Nothing is clipped from 6 bits on. Hessians of all maps of a block are taken before any of "
+    "them is rounded."
 )
+AT_ONCE = "Hessians of all maps of a block are taken before any of them is rounded."
 PREFIX = (
     "A grid for each token, none fixed beforehand; no training. How many and which tokens is a rule of ours "
-    "after the paper's."
+    "after the paper's. A text's own BOS is the prefix's."
+)
+EPOCHS = (
+    "At small 10 epochs of 8 windows (16 of stories) are 80 (160) steps a block, where the paper's 20 of 128 "
+    "windows are 2,560."
 )
 KEPT = "A block whose training raised its loss keeps its start."
 
@@ -125,14 +132,13 @@ METHODS: list[MethodSpec] = [
     _method("fp", "plain:Float", GPTQ, "ceiling", "the float model, nothing rounded", minutes=3),
     _method("rtn", "plain:Rtn", GPTQ, "baseline", "rounding to the nearest"),
     _method("smoothquant", "plain:SmoothQuant", SMOOTHQUANT, "baseline", "smoothing, then to the nearest"),
-    _method("gptq", "plain:Gptq", GPTQ, "baseline", "weights by GPTQ, the rest to the nearest", minutes=6),
-    _duquant("duquant", "paper", "smoothing, rotation, permutation, rotation, in blocks"),
-    _duquant(
-        *("duquant-gptq", "paper", "the same with weights by GPTQ, fitted to all windows"),
-        rounding="gptq",
-        reduce="concat",
-        presets={"small": {"steps": 32}, "smoke": {"steps": 16}},
+    _method(
+        *("gptq", "plain:Gptq", GPTQ, "baseline", "weights by GPTQ, the rest to the nearest"),
+        minutes=6,
+        deviations=AT_ONCE,
     ),
+    _duquant("duquant", "paper", "smoothing, rotation, permutation, rotation, in blocks"),
+    _duquant("duquant-gptq", "paper", "the same with weights by GPTQ", rounding="gptq"),
     _duquant(
         *("duquant-row", "control", f"the same in {CODE}"),
         quirk="row",
@@ -154,14 +160,15 @@ METHODS: list[MethodSpec] = [
         chain="PR",
         order="massdiff",
         paper=PERMUTED,
+        more="Smoothing, clips and the mean over windows are DuQuant's.",
     ),
     _duquant(
-        *("duquant-lwc", "paper", "the same with learned clips of the weights, fitted to all windows"),
+        *("duquant-lwc", "paper", "the same with learned clips of the weights"),
         alpha=0.5,
         weight_clip=1.0,
         lwc_epochs=20,
-        reduce="concat",
-        presets={"small": {"steps": 32, "lwc_epochs": 5}, "smoke": {"steps": 8, "lwc_epochs": 1}},
+        presets={"small": {"lwc_epochs": 10}, "smoke": {"steps": 8, "lwc_epochs": 1}},
+        more="At small 10 epochs (20), of 8 or 16 steps each.",
     ),
     _method(
         *("quarot", "quarot:QuaRot", QUAROT, "baseline"),
@@ -184,26 +191,25 @@ METHODS: list[MethodSpec] = [
         *("flatquant", "flatquant:FlatQuant", FLATQUANT, "baseline"),
         "a learned Kronecker product before every map, learned clips, to the nearest",
         minutes=15,
-        presets={"small": {"epochs": 8}, "smoke": {"epochs": 1}},
+        presets={"small": {"batch": 1}, "smoke": {"epochs": 1}},
         deviations="The factor within a head runs online and is not folded; queries and keys pass a Hadamard "
-        "matrix in the place of a learned one. At small 8 epochs (15).",
+        "matrix in the place of a learned one. Grids are asymmetric. At small a step has 1 window (4), "
+        "so that the 15 epochs have 120 steps (240 of stories; 480 with 128 windows).",
     ),
     _method(
         *("omniquant", "omniquant:OmniQuant", OMNIQUANT, "baseline"),
         "learned scales and learned clips, block by block",
         minutes=12,
-        presets={"small": {"epochs": 5, "batch": 4}, "smoke": {"epochs": 1, "batch": 4}},
-        deviations="Models like Llama have no shifts. At small 5 epochs of 4 windows a step (20 of 1). "
-        f"{KEPT}",
+        presets={"small": {"epochs": 10}, "smoke": {"epochs": 1, "batch": 4}},
+        deviations=f"Models like Llama have no shifts. {EPOCHS} {KEPT}",
     ),
     _method(
         *("affinequant", "affinequant:AffineQuant", AFFINEQUANT, "baseline"),
         "learned matrices between values and o, learned scales and clips elsewhere",
         minutes=15,
-        presets={"small": {"epochs": 5, "batch": 4}, "smoke": {"epochs": 1, "batch": 4}},
+        presets={"small": {"epochs": 10}, "smoke": {"epochs": 1, "batch": 4}},
         deviations="Full matrices behind norms, which run online, only where activations are not rounded, as "
-        "in the released scripts; a projection keeps matrices strictly diagonally dominant. At small 5 "
-        f"epochs of 4 windows a step (20 of 1). {KEPT}",
+        f"in the released scripts; a projection keeps matrices strictly diagonally dominant. {EPOCHS} {KEPT}",
     ),
     _method(
         *("atom", "mixed:Atom", ATOM, "baseline"),

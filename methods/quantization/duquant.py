@@ -83,8 +83,6 @@ class DuQuant(Quantizer):
             raise ValueError(f"chain '{self.chain}': rotations R and permutations P in their order, like RPR")
         if self.steps < 0:
             raise ValueError(f"steps {self.steps}: 0 or more")
-        if self.rounding == "gptq" and self.reduce != "concat":
-            raise ValueError(f"gptq needs the inputs of all windows: reduce='concat', not '{self.reduce}'")
         self._check_learning()
 
     def _check_learning(self) -> None:
@@ -92,8 +90,8 @@ class DuQuant(Quantizer):
             raise ValueError(f"lwc_epochs {self.lwc_epochs}, lwc_lr {self.lwc_lr}: 0 or more, and above 0")
         if self.lwc_epochs and self.weight_clip != 1:
             raise ValueError(f"learned clips take the place of weight_clip={self.weight_clip}; set it to 1")
-        if self.lwc_epochs and (self.reduce != "concat" or self.rounding != "rtn"):
-            raise ValueError("clips are learned with reduce='concat' and rounding='rtn' only")
+        if self.lwc_epochs and self.rounding != "rtn":
+            raise ValueError(f"clips are learned with rounding='rtn', not '{self.rounding}'")
 
     def quantize(self, model: Any, calibration: Calibration, precision: Precision, ctx: Context) -> Quantized:
         """Smoothing from the float model's inputs; rotations from what the rounded layers before give."""

@@ -133,10 +133,10 @@ class Recipe:
     makes, under which statistics of the float model are shared. smooth: factors (d,) by which a site's
     activation is divided, from the float model's activation. transforms: of a site, from the activation that
     reaches it. inputs, round: of its inputs and of each of its weights. cache: of keys and values. wants:
-    what transforms and rounding need to see beside the channels' sizes, of "hessian" and "rows". start: makes
-    the windows' stream (N, T, d) another before the walk. learn: puts the quantized maps in the place of a
-    block's own, in the place of `install` site by site, from the block's four sites by name, this recipe and
-    what the block is to give.
+    what transforms and rounding need to see beside the channels' sizes, of "hessian" and "rows". start: what
+    it makes of the windows' stream (N, T, d) before the walk is what rows are of; nothing else is seen of it.
+    learn: puts the quantized maps in the place of a block's own, in the place of `install` site by site, from
+    the block's four sites by name, this recipe and what the block is to give.
     """
 
     smooth: Smooth = _nothing
@@ -164,19 +164,14 @@ def quantize(
         if smoothed
         else None
     )
-    learns = recipe.learn is not None
-    looks = learns or recipe.transforms is not _no_transforms or bool(recipe.wants)
-    now = calibrate.stream(llama, calibration.windows) if looks else None
-    if now is not None and recipe.start is not None:
-        now.hidden = recipe.start(now.hidden)
-    exact = Stream(now.hidden, now.calls) if learns and now is not None else None
+    streams = _streams(llama, calibration, recipe)
     rule = recipe.cache or CacheRule(precision.cache)
     cache.install(llama, rule)
     for block in ctx.track(llama.blocks, f"quantize {precision.name}", len(llama.blocks)):
         divided: dict[str, Tensor] = {}
         if of_float is not None:
             divided = _smooth(llama, block, of_float[block.index], precision, ctx, recipe)
-        _one(llama, block, (now, exact), precision, ctx, recipe, divided)
+        _one(llama, block, streams, precision, ctx, recipe, divided)
     return report(llama, rule)
 
 
@@ -209,28 +204,65 @@ def _smooth(
 def _one(
     llama: LlamaLike,
     block: Block,
-    streams: tuple[Stream | None, Stream | None],
+    streams: _Streams,
     precision: Precision,
     ctx: Context,
     recipe: Recipe,
     divided: Mapping[str, Tensor],
 ) -> None:
     """Puts quantized maps in the place of a block's own, and moves the streams behind it."""
-    now, exact = streams
     unseen = {name: Seen(torch.empty(0), torch.empty(0), 0) for name in SITES}
-    seen = calibrate.observe(block, now, recipe.wants) if now is not None else unseen
+    seen = streams.observe(block, recipe.wants) or unseen
     sites = {name: Site(llama, block, name, seen[name], precision, ctx, divided.get(name)) for name in SITES}
+    now, exact = streams.now, streams.exact
     if recipe.learn is not None and now is not None and exact is not None:
         before = exact.hidden
         with exact_cache(block):
             exact.through(block)
         recipe.learn(sites, recipe, Lesson(now.hidden, before, exact.hidden, now.calls[block.index]))
-        now.through(block)
-        return
-    for site in sites.values():
-        install(site, recipe)
-    if now is not None:
-        now.through(block)
+    else:
+        for site in sites.values():
+            install(site, recipe)
+    for stream in (now, streams.few):
+        if stream is not None:
+            stream.through(block)
+
+
+class _Streams(NamedTuple):
+    """The windows' streams that a walk needs, each moved behind a block once that is rounded.
+
+    now: of all windows; few: what `Recipe.start` makes of them, from which alone rows then come; exact: of
+    all windows behind the float blocks, where something is learned.
+    """
+
+    now: Stream | None
+    few: Stream | None
+    exact: Stream | None
+
+    def observe(self, block: Block, wants: frozenset[str]) -> dict[str, Seen]:
+        """What a block's sites see; empty where nobody looks."""
+        if self.few is None:
+            return calibrate.observe(block, self.now, wants) if self.now is not None else {}
+        few = calibrate.observe(block, self.few, frozenset({"rows"}))
+        if self.now is None:
+            return few
+        found = calibrate.observe(block, self.now, wants - {"rows"})
+        return {name: replace(seen, rows=few[name].rows) for name, seen in found.items()}
+
+
+def _streams(llama: LlamaLike, calibration: Calibration, recipe: Recipe) -> _Streams:
+    """Only those that the recipe looks at."""
+    learns = recipe.learn is not None
+    reduced = recipe.start is not None and "rows" in recipe.wants
+    whole = learns or bool(recipe.wants - {"rows"} if reduced else recipe.wants)
+    looks = recipe.transforms is not _no_transforms and not reduced
+    if not (whole or looks or reduced):
+        return _Streams(None, None, None)
+    every = calibrate.stream(llama, calibration.windows)
+    few = Stream(recipe.start(every.hidden), every.calls) if recipe.start is not None and reduced else None
+    return _Streams(
+        every if whole or looks else None, few, Stream(every.hidden, every.calls) if learns else None
+    )
 
 
 @contextmanager

@@ -215,9 +215,18 @@ def test_a_setting_that_is_none_is_named(field: str, value: Any, words: str) -> 
         DuQuant(**{field: value})
 
 
-def test_gptq_on_a_pseudo_sequence_is_refused() -> None:
-    with pytest.raises(ValueError, match="gptq needs the inputs of all windows"):
-        DuQuant(rounding="gptq", reduce="mean")
+def test_gptq_and_learned_clips_see_all_windows_where_rotations_see_their_mean() -> None:
+    model = llama_variants.model()
+    base: dict[str, Any] = {"alpha": None, "steps": 4, "weight_clip": 1.0}
+    plain = transformed(model, DuQuant(**base), precision=FOUR)
+    for more in ({"rounding": "gptq"}, {"lwc_epochs": 1}):
+        found = transformed(model, DuQuant(**base, **more), precision=FOUR)
+        for site in ("self_attn.q_proj", "mlp.down_proj"):
+            one, other = (llama_like(m).blocks[0].linear(site) for m in (plain, found))
+            # The first block's rotations are the same, as its pseudo-sequence is; its weights are not.
+            links = one.inputs.transforms.state_dict(), other.inputs.transforms.state_dict()
+            assert links[0] and all(torch.equal(links[0][name], links[1][name]) for name in links[0])
+            assert not torch.equal(one.weight, other.weight)
 
 
 def test_the_label_of_a_site_names_its_stream() -> None:

@@ -162,11 +162,7 @@ def test_the_same_seed_gives_the_same_model(monkeypatch: Any) -> None:
     [
         ({"lwc_epochs": 2}, "weight_clip=0.8; set it to 1"),
         ({"lwc_epochs": -1}, "lwc_epochs -1"),
-        (
-            {"lwc_epochs": 2, "weight_clip": 1.0, "rounding": "gptq", "reduce": "concat"},
-            "rounding='rtn' only",
-        ),
-        ({"lwc_epochs": 2, "weight_clip": 1.0, "reduce": "mean"}, "reduce='concat'"),
+        ({"lwc_epochs": 2, "weight_clip": 1.0, "rounding": "gptq"}, "with rounding='rtn'"),
     ],
 )
 def test_settings_that_learned_clips_cannot_have(fields: dict[str, Any], line: str) -> None:

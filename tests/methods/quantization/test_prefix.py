@@ -89,6 +89,59 @@ def test_it_generates_what_the_model_generates_behind_the_prefix(kind: str) -> N
         found.generate(IDS, num_beams=2)
 
 
+TWICE = torch.cat([torch.tensor([[0], [0], [9], [0]]), IDS], 1)
+"""Texts of which three begin with the prefix's last token."""
+
+
+def once(model: Any, ids: Tensor) -> list[Tensor]:
+    """The float logits of each row with its first token written once between prefix and text."""
+    rows = [torch.cat([PREFIX[:-1] if row[0] == 0 else PREFIX, row])[None] for row in ids]
+    return [logits(model, row)[0, row.shape[1] - ids.shape[1] :] for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_a_first_token_that_ends_the_prefix_counts_once(kind: str) -> None:
+    """It would be as great an outlier as the one in the prefix, and rounded."""
+    model, found = prefixed(kind)
+    wanted = torch.stack(once(model, TWICE))
+    near = 1e-5 * float(wanted.abs().max())
+    assert torch.allclose(logits(found, TWICE), wanted, atol=near)
+    assert torch.allclose(logits(found, TWICE[:, :1]), wanted[:, :1], atol=near)
+    assert torch.allclose(logits(found, TWICE, logits_to_keep=1), wanted[:, -1:], atol=near)
+    padded = torch.cat([torch.full((4, 2), 7), TWICE], 1)
+    mask = torch.ones_like(padded)
+    mask[:, :2] = 0
+    places = {"attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp_min(0)}
+    assert torch.allclose(logits(found, padded, **places)[:, 2:], wanted, atol=near)
+    with torch.no_grad():
+        first = found(input_ids=TWICE[:, :9], use_cache=True)
+        second = found(input_ids=TWICE[:, 9:], past_key_values=first.past_key_values, use_cache=True)
+    assert torch.allclose(torch.cat([first.logits, second.logits], 1), wanted, atol=near)
+
+
+def test_rounding_does_not_reach_the_text_through_a_first_token_of_the_prefix() -> None:
+    model, found = prefixed("llama")
+    wanted = torch.stack(once(model, TWICE))
+    handle = model.model.layers[0].register_forward_hook(lambda _, __, out: _spoiled(out))
+    got = logits(found, TWICE)[[0, 1, 3]]
+    handle.remove()
+    assert torch.allclose(got, wanted[[0, 1, 3]], atol=1e-5 * float(wanted.abs().max()))
+
+
+def _spoiled(out: Tensor) -> Tensor:
+    """What a layer gives, the first token's made something else."""
+    return torch.cat([out[:, :1] + 100, out[:, 1:]], 1)
+
+
+def test_it_generates_behind_a_first_token_that_ends_the_prefix() -> None:
+    model, found = prefixed("llama")
+    settings = {"do_sample": False, "eos_token_id": None, "pad_token_id": 1}
+    for row, got in zip(TWICE, found.generate(TWICE, max_new_tokens=12, **settings), strict=True):
+        written = torch.cat([PREFIX[:-1] if row[0] == 0 else PREFIX, row])[None]
+        wanted = model.generate(written, max_new_tokens=12, **settings)[0, written.shape[1] - len(row) :]
+        assert torch.equal(got, wanted)
+
+
 def test_lm_eval_scores_it_like_the_model_behind_the_prefix() -> None:
     from lm_eval.models.huggingface import HFLM
 
