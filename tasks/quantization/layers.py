@@ -22,6 +22,8 @@ from suite.models.llama_like import LlamaLike, llama_like
 
 SAME = 1e-3
 """How far the quantized model's embeddings may be from a rotation of the float model's, relatively."""
+CHUNK = 1 << 21
+"""Logits taken to float64 at a time: 16 MiB."""
 
 
 class Errors(NamedTuple):
@@ -76,20 +78,44 @@ def errors(model: Any, quantized: Any, windows: Tensor, batch: int = 8) -> Error
 def stream_basis(model: Any, quantized: Any) -> Tensor | None:
     """The matrix (d, d) by which the quantized model's stream is the float one's, None where they are alike.
 
-    Least squares over the embeddings. MethodError where no matrix does it.
+    Least squares over the rows of the embeddings and of the map to the vocabulary, the last norm's gains in
+    the latter: embeddings alone leave it open where there are fewer tokens than channels. MethodError where
+    no matrix does it, or more than one.
     """
-    one, other = (m.get_input_embeddings().weight.detach().double().cpu() for m in (model, quantized))
+    one, other = (m.get_input_embeddings().weight.detach().cpu() for m in (model, quantized))
     if one.shape != other.shape:
         raise MethodError(
             f"embeddings {tuple(other.shape)} of a model quantized from {tuple(one.shape)}: other stream"
         )
-    size = torch.linalg.norm(other)
-    if float(torch.linalg.norm(one - other)) <= SAME * float(size):
+    # Compared as they are first: in float64 those of a large vocabulary fill gigabytes.
+    if torch.equal(one, other) or _apart(other, one) <= SAME:
         return None
-    basis = torch.linalg.lstsq(one, other).solution
-    if float(torch.linalg.norm(one @ basis - other)) > SAME * float(size):
+    ends = [(one.double(), other.double()), (_last_map(model), _last_map(quantized))]
+    # Both ends count alike, however large their rows are.
+    sizes = [float(torch.linalg.norm(exact)) for exact, _ in ends]
+    stacked = [torch.cat([pair[k] / size for pair, size in zip(ends, sizes, strict=True)]) for k in (0, 1)]
+    found = torch.linalg.lstsq(*stacked, driver="gelsy")
+    basis: Tensor = found.solution
+    if any(_apart(exact @ basis, turned) > SAME for exact, turned in ends):
         raise MethodError("the quantized model's embeddings are no linear map of the float model's")
+    if int(found.rank) < len(basis):
+        raise MethodError(
+            f"the stream's basis cannot be told: embeddings and the map to the vocabulary have rank "
+            f"{int(found.rank)}, the stream has {len(basis)} channels"
+        )
     return basis
+
+
+def _last_map(model: Any) -> Tensor:
+    """The map to the vocabulary with the gains of the norm before it, (V, d) float64."""
+    llama = llama_like(model)
+    weight: Tensor = model.get_output_embeddings().weight.detach().double().cpu()
+    return weight * llama.gain(llama.last_norm).detach().double().cpu()
+
+
+def _apart(x: Tensor, reference: Tensor) -> float:
+    """|x - reference| / |reference|."""
+    return float(torch.linalg.norm(x - reference)) / float(torch.linalg.norm(reference))
 
 
 @contextmanager
@@ -173,7 +199,8 @@ def _turned(x: Tensor, basis: Tensor | None) -> Tensor:
 def _kl(exact: Tensor, other: Tensor) -> float:
     """Sum over tokens of KL(exact || other) between the distributions of logits (B, T, V)."""
     total = 0.0
-    for a, b in zip(exact.flatten(0, 1).split(256), other.flatten(0, 1).split(256), strict=True):
+    rows = max(1, CHUNK // exact.shape[-1])
+    for a, b in zip(exact.flatten(0, 1).split(rows), other.flatten(0, 1).split(rows), strict=True):
         p, q = a.double().log_softmax(-1), b.double().log_softmax(-1)
         total += float((p.exp() * (p - q)).sum())
     return total

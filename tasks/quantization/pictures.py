@@ -93,11 +93,15 @@ def draw(options: argparse.Namespace) -> list[Path]:
     from tasks.quantization.stages import statistics
     from tasks.quantization.task import quantized
 
+    try:
+        precision = Precision.parse(options.precision)
+    except ValueError as error:
+        raise UsageError(f"--precision: {error}") from None
     planned = plan("layer-error", options.method, options.profile, base_model=options.model)
     task: Any = planned.task_instance
     ctx = Context(seed=options.seed, profile=options.profile)
     trial = task.prepared(ctx)
-    made, _ = quantized(planned.method_instance, trial, Precision.parse(options.precision), ctx)
+    made, _ = quantized(planned.method_instance, trial, precision, ctx)
     found = statistics(trial.model, made.model, trial.windows, task.batch)
     options.out.mkdir(parents=True, exist_ok=True)
     written = []

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 PRECISIONS = "W4A4KV4,W6A6KV6,W8A8,W4A16,W3A16"
 OUTLIER_SEED = 0
-"""Of the basis and the columns of outliers: the same float model for every seed of a cell."""
+"""Of the basis and the columns of outliers. Their directions come from the calibration windows, so from the
+cell's seed; what the float model computes is the same for every one."""
 SKIPPED = "skipped"
 
 
@@ -128,16 +129,34 @@ class QuantizationTask(Task):
         )
         windows = self.windows_of(model, tokenizer)
         if self.outliers != "none":
-            model = with_outliers(
-                model,
-                self.outliers,
-                ids,
-                OUTLIER_SEED,
-                channels=self.channels,
-                magnitude=self.magnitude,
-                layers=[int(part) for part in self.outlier_layers.split(",")],
-            )
+            try:
+                model = with_outliers(
+                    model,
+                    self.outliers,
+                    ids,
+                    OUTLIER_SEED,
+                    channels=self.channels,
+                    magnitude=self.magnitude,
+                    layers=[int(part) for part in self.outlier_layers.split(",")],
+                )
+            except ValueError as error:
+                raise UsageError(f"outliers {self.outliers}: {error}") from None
+        self._check_groups(model)
         return Trial(model, tokenizer, Calibration(ids, tokenizer), windows)
+
+    def _check_groups(self, model: Any) -> None:
+        """UsageError for a precision whose groups do not divide the inputs of every linear map."""
+        from tasks.quantization.statistics import linears
+
+        for precision in self.listed:
+            if precision.group is None:
+                continue
+            for name, linear in linears(model).items():
+                if int(linear.in_features) % precision.group:  # type: ignore[arg-type]
+                    raise UsageError(
+                        f"precision {precision.name}: groups of {precision.group} do not divide the "
+                        f"{linear.in_features} inputs of {name}"
+                    )
 
     def by_precision(self, method: Quantizer, trial: Trial, kept: Kept, ctx: Context) -> dict[str, Found]:
         """What is found at each precision, costs among it, in order; one that was found before is not redone.

@@ -12,6 +12,7 @@ import pytest
 import tiny_lms
 import torch
 from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from suite.api import Context, Score
 from suite.errors import MethodError
@@ -66,19 +67,61 @@ def test_the_stream_and_the_divergence_by_hand() -> None:
 
 def test_a_rotated_stream_is_compared_in_its_own_basis() -> None:
     model = tiny_lms.model("llama")
-    turned = copy.deepcopy(model)
-    rotation = torch.linalg.qr(torch.randn(32, 32, generator=torch.Generator().manual_seed(3)).double()).Q
-    llama = llama_like(turned)
-    fuse_gains(llama)
-    rotate_stream(llama, rotation)
-    basis = stream_basis(model, turned)
+    other, rotation = turned(model)
+    basis = stream_basis(model, other)
     assert basis is not None
     torch.testing.assert_close(basis, rotation, atol=1e-5, rtol=0)
-    found = errors(model, turned, IDS, 2)
+    found = errors(model, other, IDS, 2)
     assert max(*found.attention, *found.ffn, *found.stream, found.kl) < 1e-4
     with torch.no_grad():
-        turned.model.layers[1].mlp.down_proj.weight.mul_(0.5)
-    assert errors(model, turned, IDS, 2).ffn == pytest.approx((0, 0.5), abs=1e-4)
+        other.model.layers[1].mlp.down_proj.weight.mul_(0.5)
+    assert errors(model, other, IDS, 2).ffn == pytest.approx((0, 0.5), abs=1e-4)
+
+
+def few_tokens(vocabulary: int) -> Any:
+    """A Llama of 32 channels with untied embeddings, its last norm's gains not alike."""
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        tie_word_embeddings=False,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config).eval()
+        with torch.no_grad():
+            model.model.norm.weight.uniform_(0.5, 2)
+    return model
+
+
+def turned(model: Any) -> tuple[Any, torch.Tensor]:
+    """The model with its stream in a random orthonormal basis, and the basis."""
+    rotation = torch.linalg.qr(torch.randn(32, 32, generator=torch.Generator().manual_seed(3)).double()).Q
+    other = copy.deepcopy(model)
+    llama = llama_like(other)
+    fuse_gains(llama)
+    rotate_stream(llama, rotation)
+    return other, rotation
+
+
+def test_with_fewer_tokens_than_channels_the_map_to_the_vocabulary_tells_the_basis() -> None:
+    model = few_tokens(20)  # 20 and 20 rows, 32 channels
+    other, rotation = turned(model)
+    basis = stream_basis(model, other)
+    assert basis is not None
+    torch.testing.assert_close(basis, rotation, atol=1e-4, rtol=0)
+    found = errors(model, other, IDS % 20, 2)
+    assert max(*found.attention, *found.ffn, *found.stream, found.kl) < 1e-4
+
+
+def test_a_basis_that_nothing_tells_is_refused() -> None:
+    model = few_tokens(12)
+    with pytest.raises(MethodError, match="have rank 24, the stream has 32 channels"):
+        stream_basis(model, turned(model)[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

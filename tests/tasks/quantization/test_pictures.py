@@ -79,3 +79,10 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["--method", "rtn", "--sites", "mlp", "--out", str(tmp_path)])
     assert pictures.parser().parse_args(["--method", "rtn", "--out", "x"]).layers == [1]
+
+
+def test_a_precision_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--method", "rtn", "--out", str(tmp_path), "--precision", "W4"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --precision: precision 'W4': write it like W4A4KV4, W8A8, W4A16 or W3A16g128\n"
+    )

@@ -201,6 +201,19 @@ def test_settings_that_make_no_sense_are_one_line(make: Callable[[], Any], messa
         make()
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precisions": "W4A4,W4A16g7"}, "W4A16g7: groups of 7 do not divide the 160 inputs of"),
+        ({"outliers": "massive", "outlier_layers": "99"}, "outliers massive: layers .99.: .* 0 to 3"),
+        ({"outliers": "normal", "channels": 160}, "outliers normal: 160 outlier channels"),
+    ],
+)
+def test_settings_that_do_not_fit_the_model_are_wrong_use(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        PerplexityTask(**SMALL, **settings).prepared(Context(seed=0))
+
+
 @pytest.mark.parametrize("spec", TASKS, ids=lambda spec: spec.name)
 @pytest.mark.parametrize("profile", ["smoke", "small", "paper"])
 def test_every_task_is_planned_from_its_own_row(spec: Any, profile: Any) -> None:
