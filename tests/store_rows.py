@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from leaderboard.board import Entry, Table
 from suite.api import Sample
 from suite.records import Outcome, Run, ScoreRow
 
@@ -66,3 +67,15 @@ def outcome(
 ) -> Outcome:
     """A run with its scores and samples."""
     return Outcome(run(number, name, **changes), scores, samples)
+
+
+def only_table(rows: Any) -> Table:
+    """The one table of the board that the rows make."""
+    (table,) = rows.board().tables
+    return cast("Table", table)
+
+
+def only_entry(rows: Any) -> Entry:
+    """The one entry of that table."""
+    (entry,) = only_table(rows).entries
+    return entry

@@ -12,6 +12,7 @@ new ones alone, the old rows of a head on frozen features would never move and t
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -61,13 +62,13 @@ class Anchored(GradientLearner):
             self.memory[f"importance.{name}"] = value
             self.memory[f"anchor.{name}"] = now[name]
 
+    @abstractmethod
     def importance(self, lesson: Lesson) -> dict[str, Tensor]:
         """Of every protected parameter, for the task just learned."""
-        raise NotImplementedError
 
+    @abstractmethod
     def merged(self, old: dict[str, Tensor], new: dict[str, Tensor], tasks: int) -> dict[str, Tensor]:
         """The importance for all tasks from that for `tasks` tasks before and for the new one."""
-        raise NotImplementedError
 
     def fisher(self, network: Network, lesson: Lesson, names: list[str], first: int) -> dict[str, Tensor]:
         """F of a network for the cross-entropy over the columns from `first` on."""

@@ -81,7 +81,7 @@ CODE = "the setting of the paper's released code"
 def _method(
     name: str, where: str, paper: Paper, role: Any, summary: str, *, minutes: float = 4, **more: Any
 ) -> MethodSpec:
-    """A competitor; minutes and memory of small are those of the largest model there."""
+    """A competitor; minutes and memory of small are those of the largest model there, partly estimated."""
     needs = {"smoke": Needs(0.2, 900), "small": Needs(minutes, 3000), "paper": Needs(60, 60_000)}
     return MethodSpec(
         name=name,
@@ -98,10 +98,11 @@ def _method(
 def _duquant(name: str, role: Any, summary: str, **params: Any) -> MethodSpec:
     """DuQuant or a setting of it."""
     paper, where = params.pop("paper", DUQUANT), "duquant:DuQuant"
+    minutes = params.pop("minutes", 10)
     presets = params.pop("presets", {"smoke": {"steps": 16}})
     note = " ".join(filter(None, (DUQUANT_NOTE, params.pop("more", ""))))
     fields: dict[str, Any] = {"presets": presets, "deviations": note}
-    return _method(name, where, paper, role, summary, params=params, minutes=8, **fields)
+    return _method(name, where, paper, role, summary, params=params, minutes=minutes, **fields)
 
 
 DUQUANT_NOTE = (
@@ -167,6 +168,7 @@ METHODS: list[MethodSpec] = [
         alpha=0.5,
         weight_clip=1.0,
         lwc_epochs=20,
+        minutes=30,
         presets={"small": {"lwc_epochs": 10}, "smoke": {"steps": 8, "lwc_epochs": 1}},
         more="At small 10 epochs (20), of 8 or 16 steps each.",
     ),
@@ -183,14 +185,14 @@ METHODS: list[MethodSpec] = [
     _method(
         *("spinquant", "spinquant:SpinQuant", SPINQUANT, "baseline"),
         "QuaRot's rotations, learned where they cost nothing, then GPTQ",
-        minutes=15,
+        minutes=30,
         presets={"small": {"iterations": 50, "batch": 4}, "smoke": {"iterations": 2, "batch": 4}},
         deviations=f"{SYLVESTER} At small 50 iterations of 4 windows (100 of 8).",
     ),
     _method(
         *("flatquant", "flatquant:FlatQuant", FLATQUANT, "baseline"),
         "a learned Kronecker product before every map, learned clips, to the nearest",
-        minutes=15,
+        minutes=30,
         presets={"small": {"batch": 1}, "smoke": {"epochs": 1}},
         deviations="The factor within a head runs online and is not folded; queries and keys pass a Hadamard "
         "matrix in the place of a learned one. Grids are asymmetric. At small a step has 1 window (4), "
@@ -199,14 +201,14 @@ METHODS: list[MethodSpec] = [
     _method(
         *("omniquant", "omniquant:OmniQuant", OMNIQUANT, "baseline"),
         "learned scales and learned clips, block by block",
-        minutes=12,
+        minutes=30,
         presets={"small": {"epochs": 10}, "smoke": {"epochs": 1, "batch": 4}},
         deviations=f"Models like Llama have no shifts. {EPOCHS} {KEPT}",
     ),
     _method(
         *("affinequant", "affinequant:AffineQuant", AFFINEQUANT, "baseline"),
         "learned matrices between values and o, learned scales and clips elsewhere",
-        minutes=15,
+        minutes=30,
         presets={"small": {"epochs": 10}, "smoke": {"epochs": 1, "batch": 4}},
         deviations="Full matrices behind norms, which run online, only where activations are not rounded, as "
         f"in the released scripts; a projection keeps matrices strictly diagonally dominant. {EPOCHS} {KEPT}",

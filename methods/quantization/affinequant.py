@@ -70,13 +70,11 @@ class AffineQuant(Quantizer):
 
     def learn(self, sites: Mapping[str, Site], recipe: Recipe, lesson: Lesson) -> Course:
         """Trains a block and puts its quantized maps in place."""
-        from methods.quantization.learned import learn, settle
+        from methods.quantization.learned import teach
         from methods.quantization.training import Schedule
 
-        fitting = self.fitting(sites, recipe)
-        course = learn(sites, lesson, fitting, Schedule(self.epochs, self.batch, augmented=self.augmented))
-        settle(sites, fitting)
-        return course
+        schedule = Schedule(self.epochs, self.batch, augmented=self.augmented)
+        return teach(sites, lesson, self.fitting(sites, recipe), schedule)
 
     def fitting(self, sites: Mapping[str, Site], recipe: Recipe) -> Fitting:
         """What is learned of a block."""

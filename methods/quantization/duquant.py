@@ -120,13 +120,10 @@ class DuQuant(Quantizer):
 
     def learn(self, sites: Mapping[str, Site], recipe: Recipe, lesson: Lesson) -> Course:
         """Learns the clips of a block behind its transforms, and puts its quantized maps in place."""
-        from methods.quantization.learned import fitting, learn, settle
+        from methods.quantization.learned import fitting, teach
         from methods.quantization.training import Schedule
 
-        found = fitting(sites, recipe, self.lwc_lr)
-        course = learn(sites, lesson, found, Schedule(self.lwc_epochs))
-        settle(sites, found)
-        return course
+        return teach(sites, lesson, fitting(sites, recipe, self.lwc_lr), Schedule(self.lwc_epochs))
 
     def _round(self, precision: Precision) -> Round:
         from methods.quantization.layerwise import gptq, round_to_nearest

@@ -68,10 +68,9 @@ class FlatQuant(Quantizer):
 
     def learn(self, sites: Mapping[str, Site], recipe: Recipe, lesson: Lesson) -> Course:
         """Trains a block and puts its quantized maps in place."""
-        from methods.quantization.learned import learn, settle
+        from methods.quantization.learned import teach
         from methods.quantization.training import Schedule
 
-        fitting = self.fitting(sites, recipe)
         schedule = Schedule(
             self.epochs,
             self.batch,
@@ -80,9 +79,7 @@ class FlatQuant(Quantizer):
             normalized=True,
             exact_inputs=self.inputs == "exact",
         )
-        course = learn(sites, lesson, fitting, schedule)
-        settle(sites, fitting)
-        return course
+        return teach(sites, lesson, self.fitting(sites, recipe), schedule)
 
     def fitting(self, sites: Mapping[str, Site], recipe: Recipe) -> Fitting:
         """What is learned of a block."""

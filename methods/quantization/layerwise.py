@@ -17,6 +17,7 @@ from torch import Tensor
 from methods.quantization import cache, calibrate, grids
 from methods.quantization.cache import CacheRule
 from methods.quantization.calibrate import Seen, Stream
+from methods.quantization.grids import Grid
 from methods.quantization.linear import InputRule, Inputs, Part, QuantLinear, Rounded, costs
 from methods.quantization.transforms import Transform, on_hessian, on_weight
 from suite.api import Context
@@ -79,11 +80,9 @@ def round_to_nearest(
     """Rounding to the nearest level; `search` finds the clip of each grid by its error."""
 
     def rounded(weight: Tensor, site: Site) -> Rounded:
-        bits, group = site.precision.weights, site.precision.group
-        if bits >= grids.EXACT_BITS:
+        grid = _grid(weight, site.precision, clip, symmetric, search)
+        if grid.exact:
             return Rounded(weight, ())
-        share: float | Tensor = grids.mse_clip(weight, bits, symmetric, group) if search else clip
-        grid = grids.fit(weight, bits, share, symmetric, group)
         return Rounded(grids.fake(weight, grid), (Part(0, weight.shape[1], grid),))
 
     return rounded
@@ -100,16 +99,22 @@ def gptq(
     """GPTQ on the site's Hessian, on the grids that `round_to_nearest` would have used."""
 
     def rounded(weight: Tensor, site: Site) -> Rounded:
-        bits, group = site.precision.weights, site.precision.group
-        if bits >= grids.EXACT_BITS:
+        grid = _grid(weight, site.precision, clip, symmetric, search)
+        if grid.exact:
             return Rounded(weight, ())
-        share: float | Tensor = grids.mse_clip(weight, bits, symmetric, group) if search else clip
-        grid = grids.fit(weight, bits, share, symmetric, group)
         assert site.seen.hessian is not None, "a recipe that rounds by the Hessian wants it"
         values = grids.gptq(weight, site.seen.hessian, grid, damp=damp, act_order=act_order)
         return Rounded(values, (Part(0, weight.shape[1], grid),))
 
     return rounded
+
+
+def _grid(weight: Tensor, precision: Precision, clip: float, symmetric: bool, search: bool) -> Grid:
+    """The grids of a weight's rows or groups; `search` finds the clip of each by its error."""
+    bits, group = precision.weights, precision.group
+    searched = search and bits < grids.EXACT_BITS
+    share: float | Tensor = grids.mse_clip(weight, bits, symmetric, group) if searched else clip
+    return grids.fit(weight, bits, share, symmetric, group)
 
 
 def plain_inputs(site: Site) -> InputRule:

@@ -12,6 +12,7 @@ the rest is put in front of the maps.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -33,33 +34,37 @@ PRODUCERS = {"out": "self_attn.v_proj", "down": "mlp.up_proj"}
 """The map whose rows produce a site."""
 
 
-class Link(nn.Module):
-    """A transform x -> x A while it is learned."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x A for (..., d), or x itself where the map before the site takes A in."""
-        raise NotImplementedError
-
-    def weight(self, w: Tensor) -> Tensor:
-        """w A^-T for (o, d)."""
-        raise NotImplementedError
+class RowLink(nn.Module):
+    """What is learned of the rows of a map alone; all of it is folded into the map."""
 
     def rows(self, w: Tensor) -> Tensor:
-        """The weight (o, k) of the map before the site, or its bias (o, 1), as it gives x A for x."""
+        """The weight (o, k) of the map, or its bias (o, 1), as it is with what was learned."""
         return w
-
-    def settle(self, site: Site) -> Transform | None:
-        """What is computed online; None where all of it is folded.
-
-        A link that is folded at a norm changes the norm here; the maps are changed by whoever calls.
-        """
-        raise NotImplementedError
 
     def project(self) -> None:
         """Puts the parameters back, after a step, to where they must stay."""
 
     def begin(self, epoch: int, epochs: int) -> None:
         """Called before each epoch, counted from 0."""
+
+
+class Link(RowLink, ABC):
+    """A transform x -> x A while it is learned. rows: of the map before the site, to give x A for x."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """x A for (..., d), or x itself where the map before the site takes A in."""
+
+    @abstractmethod
+    def weight(self, w: Tensor) -> Tensor:
+        """w A^-T for (o, d)."""
+
+    @abstractmethod
+    def settle(self, site: Site) -> Transform | None:
+        """What is computed online; None where all of it is folded.
+
+        A link that is folded at a norm changes the norm here; the maps are changed by whoever calls.
+        """
 
 
 @dataclass
@@ -73,20 +78,20 @@ class Fitting:
 
     links: dict[str, list[nn.Module]]
     inputs: dict[str, Any]
-    rows: dict[str, Link] = field(default_factory=dict)
+    rows: dict[str, RowLink] = field(default_factory=dict)
     clips: dict[str, WeightClip] = field(default_factory=dict)
     rates: list[tuple[list[nn.Parameter], float]] = field(default_factory=list)
 
-    def learned(self) -> list[Link]:
+    def learned(self) -> list[RowLink]:
         """All links that have something to learn."""
         chains = (link for chain in self.links.values() for link in chain if isinstance(link, Link))
         return [*chains, *dict.fromkeys(self.rows.values())]
 
-    def by_rows(self) -> dict[str, list[Link]]:
+    def by_rows(self) -> dict[str, list[RowLink]]:
         """What is asked of the rows of each map that something is asked of."""
-        found = {path: [link] for path, link in self.rows.items()}
+        found: dict[str, list[RowLink]] = {path: [link] for path, link in self.rows.items()}
         for site, path in PRODUCERS.items():
-            links = [link for link in self.links[site] if isinstance(link, Link)]
+            links: list[RowLink] = [link for link in self.links[site] if isinstance(link, Link)]
             if links:
                 found[path] = links
         return found
@@ -95,11 +100,11 @@ class Fitting:
 class Trained(nn.Module):
     """A linear map of a block in training."""
 
-    def __init__(self, source: Any, inputs: Inputs, rows: Sequence[Link], clip: WeightClip | None) -> None:
+    def __init__(self, source: Any, inputs: Inputs, rows: Sequence[RowLink], clip: WeightClip | None) -> None:
         super().__init__()
         self.source, self.inputs, self.clip = source, inputs, clip
         self.before = nn.ModuleList(rows)
-        movable = any(isinstance(link, Link) for link in (*rows, *inputs.transforms))
+        movable = any(isinstance(link, RowLink) for link in (*rows, *inputs.transforms))
         self.fixed = None if movable else on_weight(inputs.transforms, source.weight.detach())
 
     def weight(self) -> Tensor:
@@ -165,6 +170,13 @@ def learn(sites: Mapping[str, Site], lesson: Lesson, what: Fitting, schedule: Sc
             block.replace(path, source)
         for parameter, required in frozen:
             parameter.requires_grad_(required)
+
+
+def teach(sites: Mapping[str, Site], lesson: Lesson, what: Fitting, schedule: Schedule) -> Course:
+    """Trains a block and puts its quantized maps in place."""
+    course = learn(sites, lesson, what, schedule)
+    settle(sites, what)
+    return course
 
 
 @torch.no_grad()

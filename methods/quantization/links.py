@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.quantization.layerwise import Site
-from methods.quantization.learned import PRODUCERS, Link
+from methods.quantization.learned import PRODUCERS, Link, RowLink
 from methods.quantization.smoothing import FLOOR
 from methods.quantization.stiefel import cayley
 from methods.quantization.transforms import Dense, Kronecker, Transform
@@ -69,7 +69,7 @@ class ScaleLink(Link):
         self.factors.clamp_(min=FLOOR)
 
 
-class PairLink(Link):
+class PairLink(RowLink):
     """Keys divided, and queries multiplied, by factors that rotary embeddings let pass.
 
     factors (kv_heads, head_dim / 2): the two channels of a pair that the embedding turns share one.

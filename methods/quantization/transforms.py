@@ -9,6 +9,7 @@ once; for an orthogonal A the two are the same. Several in a row are applied in 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -18,22 +19,22 @@ from torch import Tensor, nn
 from methods.quantization import hadamard, rotation
 
 
-class Transform(nn.Module):
+class Transform(nn.Module, ABC):
     """One map. Its tensors are buffers, so that they move with the model and can be saved."""
 
     kind: ClassVar[str] = ""
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """x A for (..., d), in the type of x."""
-        raise NotImplementedError
 
     def weight(self, w: Tensor) -> Tensor:
         """w A^-T for (o, d)."""
         return self(w)
 
+    @abstractmethod
     def flops(self, width: int) -> float:
         """Operations a token of `width` channels costs."""
-        raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
         """What beside its tensors it is built from."""

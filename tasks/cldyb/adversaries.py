@@ -37,18 +37,23 @@ class RandomTasks(Adversary):
         return Found(tasks, rewards(mdp, tasks), 1)
 
 
+def step_by_step(mdp: MDP, seed: int, worth: Callable[[History, Classes], float]) -> Found:
+    """At every step the task of the largest worth among those on offer; the lowest of equals."""
+    history: History = ()
+    looked = 0
+    while len(history) < mdp.horizon:
+        tasks = sorted(some_offers(mdp, seed, history))
+        looked += len(tasks)
+        history = (*history, largest(tasks, [worth(history, task) for task in tasks]))
+    return Found(history, rewards(mdp, history), looked)
+
+
 @dataclass(frozen=True)
 class Greedy(Adversary):
     """At every step the task with the largest reward; the lowest of equals."""
 
     def find(self, mdp: MDP, seed: int) -> Found:
-        history: History = ()
-        looked = 0
-        while len(history) < mdp.horizon:
-            tasks = sorted(some_offers(mdp, seed, history))
-            looked += len(tasks)
-            history = (*history, largest(tasks, [mdp.reward(history, task) for task in tasks]))
-        return Found(history, rewards(mdp, history), looked)
+        return step_by_step(mdp, seed, mdp.reward)
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,7 @@ class NcmHard(Adversary):
     accuracy: Callable[[History, Classes], float]
 
     def find(self, mdp: MDP, seed: int) -> Found:
-        history: History = ()
-        looked = 0
-        while len(history) < mdp.horizon:
-            tasks = sorted(some_offers(mdp, seed, history))
-            looked += len(tasks)
-            history = (*history, largest(tasks, [-self.accuracy(history, task) for task in tasks]))
-        return Found(history, rewards(mdp, history), looked)
+        return step_by_step(mdp, seed, lambda history, task: -self.accuracy(history, task))
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from store_rows import only_entry, only_table
 
-from leaderboard.board import Entry, Table
 from suite import defaults
 from suite.stats import Rank
-
-
-def only_table(rows: Any) -> Table:
-    (table,) = rows.board().tables
-    return table
-
-
-def only_entry(rows: Any) -> Entry:
-    (entry,) = only_table(rows).entries
-    return entry
 
 
 def test_rows_before_and_after_a_field_was_added_share_a_table(rows: Any) -> None:

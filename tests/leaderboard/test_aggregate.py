@@ -10,18 +10,9 @@ from typing import Any
 import pytest
 import toy_plugin
 from scipy import stats as scipy_stats
+from store_rows import only_entry, only_table
 
-from leaderboard.aggregate import Entry, Table, aggregate
-
-
-def only_table(rows: Any) -> Table:
-    (table,) = rows.board().tables
-    return table
-
-
-def only_entry(rows: Any) -> Entry:
-    (entry,) = only_table(rows).entries
-    return entry
+from leaderboard.aggregate import aggregate
 
 
 def test_a_row_is_the_mean_over_seeds_with_its_t_interval(rows: Any) -> None:

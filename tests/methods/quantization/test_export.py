@@ -128,6 +128,9 @@ class Shear(Transform):
     def forward(self, x: Any) -> Any:
         return x
 
+    def flops(self, width: int) -> float:
+        return 2.0 * width
+
 
 def changes() -> dict[str, Any]:
     def hook(model: Any) -> None:
