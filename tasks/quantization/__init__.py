@@ -23,9 +23,9 @@ NO_HEADLINE = (
     "one that slice is left out."
 )
 WINDOWS = (
-    "At small the first 32 windows of 128 tokens are measured and 8 more calibrate; at paper windows have "
-    "2,048 tokens, 128 calibrate, and all that the text fills are measured. A window's first token is only "
-    "looked at; nats a token are averaged by window, then over windows."
+    "At small the first 32 windows of 128 tokens are measured and 8 more calibrate, at two precisions; at "
+    "paper windows have 2,048 tokens, 128 calibrate, and all that the text fills are measured. A window's "
+    "first token is only looked at; nats a token are averaged by window, then over windows."
 )
 WIKITEXT = (
     "Test split of WikiText-2, tokenized once, cut into windows that do not overlap. At small in its "
@@ -57,6 +57,8 @@ STORED = (
 WHOLE = {"calibration_windows": 128, "calibration_length": 2048, "batch": 1, "dtype": "float16"}
 LLAMA = {"base_model": "llama-2-7b-hf", **WHOLE}
 CUT = {"length": 128, "windows": 32, "calibration_windows": 8, "calibration_length": 128}
+BOTH = {"precisions": "W4A4KV4,W6A6KV6"}
+"""Of a model of 135 million parameters at small: the two precisions of the paper's tables."""
 SMOKE = {
     "base_model": "lm-icl",
     "text": "own",
@@ -105,7 +107,7 @@ def _c4(recipe: str, summary: str, how: str) -> TaskSpec:
         params={"recipe": f"c4-{recipe}"},
         presets={
             "smoke": SMOKE,
-            "small": {"text": "mixed", "calibration_text": "mixed", **CUT},
+            "small": {"text": "mixed", "calibration_text": "mixed", **CUT, **BOTH},
             "paper": {"text": "c4", **LLAMA, **wikitext},
         },
         data=MIXED,
@@ -133,7 +135,7 @@ TASKS: list[TaskSpec] = [
         f"{WIKITEXT} {WINDOWS} {STORED}",
         presets={
             "smoke": SMOKE,
-            "small": CUT,
+            "small": {**CUT, **BOTH},
             "paper": {"text": "wikitext2-raw", "calibration_text": "wikitext2-raw", **LLAMA},
         },
         data=LMTEXT,
