@@ -5,10 +5,11 @@ All ask the MDP for the same tasks at the same history and seed, so that they di
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from suite.api import Method
 from suite.errors import UsageError
 from tasks.cldyb.mdp import MDP, Classes, History, need_legal, stream, used
 
@@ -52,11 +53,17 @@ def draw(tasks: Sequence[Classes], rng: np.random.Generator) -> Classes:
     return tasks[int(rng.integers(len(tasks)))]
 
 
-class Adversary(ABC):
-    """Finds a sequence. The same MDP and seed give the same one."""
+class Adversary(Method):
+    """A competitor that finds a sequence. The same MDP and seed give the same one."""
 
     @abstractmethod
     def find(self, mdp: MDP, seed: int) -> Found: ...
+
+    def within(self, simulations: int, horizon: int) -> Adversary:
+        """The same adversary for a budget of about so many simulations of a sequence; itself where it has
+        none to set.
+        """
+        return self
 
 
 def random_tail(mdp: MDP, seed: int, history: History, rng: np.random.Generator) -> History:

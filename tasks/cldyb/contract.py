@@ -1,4 +1,5 @@
-"""What a continual learner implements: a sequence of classification tasks, learned one after the other.
+"""What competitors implement: a continual learner learns a sequence of classification tasks, an adversary
+finds one.
 
 Class-incremental: a task brings new classes, no task is told at test time, and the answer is one of all
 classes seen so far. Paper: CLDyB (arXiv 2503.04655).
@@ -12,10 +13,49 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from suite.api import Method
+from tasks.cldyb.adversary import (
+    Adversary,
+    Found,
+    draw,
+    largest,
+    legal,
+    offers,
+    random_tail,
+    some_offers,
+)
+from tasks.cldyb.mdp import MDP, Classes, History, need_legal, rewards, stream, used
+from tasks.cldyb.search_settings import SearchSettings
+from tasks.cldyb.tree import Search
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+__all__ = [
+    "MDP",
+    "Adversary",
+    "Backbone",
+    "Classes",
+    "ContinualLearner",
+    "Found",
+    "History",
+    "Learner",
+    "Reads",
+    "Search",
+    "SearchSettings",
+    "State",
+    "TaskData",
+    "draw",
+    "largest",
+    "legal",
+    "need_legal",
+    "offers",
+    "random_tail",
+    "rewards",
+    "some_offers",
+    "stream",
+    "used",
+]
 
 Reads = Literal["features", "images"]
 State = Mapping[str, "Tensor"]

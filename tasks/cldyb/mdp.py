@@ -40,6 +40,15 @@ def seed_of(seed: int, name: str, history: History = ()) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+def training_seed(seed: int, history: History) -> int:
+    """The seed with which any learner learns the last task of a history, where that of all training is `seed`.
+
+    It depends on nothing else, so that a sequence trained again gives the same learners, and two learners of
+    the same settings are the same learner.
+    """
+    return seed_of(seed, "learner", history)
+
+
 def stream(seed: int, name: str, history: History = ()) -> np.random.Generator:
     """A numpy generator for the stream `name` at a history."""
     import numpy as np
@@ -62,6 +71,10 @@ class MDP(ABC):
     @abstractmethod
     def reward(self, history: History, action: Classes) -> float:
         """What learning `action` after `history` earns the adversary."""
+
+    def easiness(self, history: History, action: Classes) -> float | None:
+        """How well nearest class means would answer `action`, untaught; None where that is unknown."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -167,6 +180,9 @@ class Ledger(MDP):
 
     def actions(self, history: History, rng: np.random.Generator) -> tuple[Classes, ...]:
         return self.inner.actions(history, rng)
+
+    def easiness(self, history: History, action: Classes) -> float | None:
+        return self.inner.easiness(history, action)
 
     def reward(self, history: History, action: Classes) -> float:
         self.calls += 1

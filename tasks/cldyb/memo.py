@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from suite.errors import MethodError, UsageError
 from tasks.cldyb.adversary import random_tail
 from tasks.cldyb.contract import Learner, State, TaskData
-from tasks.cldyb.mdp import MDP, Classes, History, Reward, Rows, seed_of, stream
+from tasks.cldyb.mdp import MDP, Classes, History, Reward, Rows, stream, training_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +26,8 @@ class Memo:
     """Learners by name, moved from history to history.
 
     begin: makes each learner, nothing learned yet. data: the training examples of a task. examine: the
-    accuracies of a learner on the tasks of a history, in order. seed: of all training; that of one transition
-    comes from it, the learner's name and the history. keep: states kept over all learners, the most lately
-    used; the state before the first task is always kept.
+    accuracies of a learner on the tasks of a history, in order. seed: of all training (`training_seed`).
+    keep: states kept over all learners, the most lately used; the state before the first task is always kept.
 
     trainings: transitions learned for the first time. relearned: those learned again because no state was
     kept.
@@ -105,7 +104,7 @@ class Memo:
     def _learn(self, name: str, learner: Learner, history: History) -> None:
         key = (name, history)
         self._at[name] = None  # stays so where learning fails half way
-        learner.learn(self._data(history[-1]), seed_of(self.seed, f"learner {name}", history))
+        learner.learn(self._data(history[-1]), training_seed(self.seed, history))
         self._at[name] = history
         self.relearned += key in self._rows
         self._rows.setdefault(key, None)

@@ -7,7 +7,7 @@ import pytest
 
 from suite.errors import MethodError, UsageError
 from tasks.cldyb.contract import Learner
-from tasks.cldyb.mdp import Reward, rewards, seed_of, used
+from tasks.cldyb.mdp import Reward, rewards, training_seed, used
 from tasks.cldyb.memo import LearnersMDP, Memo, reference_losses
 from tasks.cldyb.sampling import Support
 from tasks.cldyb.search_settings import SearchSettings
@@ -75,7 +75,7 @@ def propose(history, rng):
 def from_scratch(make, name, history, seed):
     learner = make()
     for t, task in enumerate(history):
-        learner.learn(data(task), seed_of(seed, f"learner {name}", history[: t + 1]))
+        learner.learn(data(task), training_seed(seed, history[: t + 1]))
     return learner
 
 

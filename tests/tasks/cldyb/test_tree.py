@@ -1,15 +1,16 @@
 """The tree search against brute force, its limits, its budget, and going on after an interruption."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from methods.cldyb.adversaries import Greedy, RandomTasks, TreeSearch
+from methods.cldyb.sequence_adversaries import BruteForce
 from suite.errors import UsageError
-from tasks.cldyb.adversaries import Greedy, RandomTasks, TreeSearch
 from tasks.cldyb.mdp import MDP, Ledger, rewards, used
 from tasks.cldyb.search_settings import SearchSettings
-from tasks.cldyb.sequence_search import BruteForce
 from tasks.cldyb.tabular import (
     Tabular,
     from_accuracies,
@@ -73,8 +74,8 @@ def test_looking_ahead_by_nothing_is_greedy(limited, backup):
         mdp = table(seed)
         for commit in ("visits", "max"):
             settings = SearchSettings(simulations=40, backup=backup, commit=commit, **limited)
-            assert TreeSearch(settings).find(mdp, seed).tasks == Greedy().find(mdp, seed).tasks
-    assert TreeSearch(SearchSettings(simulations=40, **limited)).find(trap(), 0).tasks[0] == (0,)
+            assert TreeSearch(**asdict(settings)).find(mdp, seed).tasks == Greedy().find(mdp, seed).tasks
+    assert TreeSearch(simulations=40, **limited).find(trap(), 0).tasks[0] == (0,)
 
 
 @pytest.mark.parametrize("exploration", [0.01, 1.4, 1e9])
@@ -149,7 +150,7 @@ def test_committing_to_the_largest_return_ends_where_the_best_simulation_did():
 def test_the_tree_beats_random_tasks(per_task):
     settings = SearchSettings(simulations=5 * per_task, depth=3)
     for mdp in (trap(), table(0), table(1)):
-        found = [TreeSearch(settings).find(mdp, seed).total for seed in range(20)]
+        found = [TreeSearch(**asdict(settings)).find(mdp, seed).total for seed in range(20)]
         assert np.mean(found) >= np.mean([RandomTasks().find(mdp, seed).total for seed in range(20)])
 
 

@@ -3,38 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from suite.errors import UsageError
-from tasks.cldyb.adversary import Adversary, Found, draw, largest, legal, random_tail, some_offers
-from tasks.cldyb.mdp import MDP, Classes, History, need_legal, rewards, stream
-from tasks.cldyb.search_settings import SearchSettings
-from tasks.cldyb.tree import Search
+from suite.errors import Skip, UsageError
+from tasks.cldyb.contract import (
+    MDP,
+    Adversary,
+    Classes,
+    Found,
+    History,
+    Search,
+    SearchSettings,
+    draw,
+    largest,
+    legal,
+    need_legal,
+    random_tail,
+    rewards,
+    some_offers,
+    stream,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 @dataclass(frozen=True)
-class TreeSearch(Adversary):
+class TreeSearch(SearchSettings, Adversary):
     """Monte-Carlo tree search (`Search`), from the first simulation to the last."""
 
-    settings: SearchSettings = field(default_factory=SearchSettings)
-
     def find(self, mdp: MDP, seed: int) -> Found:
-        search = Search(mdp, self.settings, seed)
+        search = Search(mdp, self, seed)
         tasks = search.run()
         return Found(tasks, tuple(step.reward for step in search.steps), search.simulations)
+
+    def within(self, simulations: int, horizon: int) -> TreeSearch:
+        return replace(self, simulations=None, total=simulations)
 
 
 @dataclass(frozen=True)
 class RandomTasks(Adversary):
-    """At every step one of the tasks offered, uniformly."""
+    """At every step one of the tasks offered, uniformly; the best of `tries` such sequences."""
+
+    tries: int = 1
+
+    def __post_init__(self) -> None:
+        if self.tries < 1:
+            raise UsageError(f"random tasks: at least one try, not {self.tries}")
 
     def find(self, mdp: MDP, seed: int) -> Found:
-        tasks = random_tail(mdp, seed, (), stream(seed, "random tasks"))
-        return Found(tasks, rewards(mdp, tasks), 1)
+        rng = stream(seed, "random tasks")
+        drawn = [random_tail(mdp, seed, (), rng) for _ in range(self.tries)]
+        earned = [rewards(mdp, tasks) for tasks in drawn]
+        best = max(range(self.tries), key=lambda i: sum(earned[i]))
+        return Found(drawn[best], earned[best], self.tries)
+
+
+@dataclass(frozen=True)
+class RandomRestarts(RandomTasks):
+    """The best of as many random sequences as the budget allows: what a search must beat."""
+
+    def within(self, simulations: int, horizon: int) -> RandomRestarts:
+        return replace(self, tries=simulations)
 
 
 def step_by_step(mdp: MDP, seed: int, worth: Callable[[History, Classes], float]) -> Found:
@@ -86,6 +117,9 @@ class FlatMonteCarlo(Adversary):
             history = (*history, largest(tasks, [value(found) for found in returns]))
         return Found(history, rewards(mdp, history), looked)
 
+    def within(self, simulations: int, horizon: int) -> FlatMonteCarlo:
+        return replace(self, simulations=max(1, simulations // horizon))
+
     def _look(
         self, mdp: MDP, history: History, task: Classes, tasks: Sequence[Classes], rng: np.random.Generator
     ) -> float:
@@ -101,15 +135,18 @@ class FlatMonteCarlo(Adversary):
 
 @dataclass(frozen=True)
 class NcmHard(Adversary):
-    """At every step the task on which the nearest class mean does worst; nothing is trained for the choice.
+    """At every step the task that nearest class means answer worst (`MDP.easiness`); nothing is trained.
 
-    accuracy: of a task after a history, as `Proposer.accuracy` gives it.
+    Skip where the problem does not know how easy a task looks.
     """
 
-    accuracy: Callable[[History, Classes], float]
-
     def find(self, mdp: MDP, seed: int) -> Found:
-        return step_by_step(mdp, seed, lambda history, task: -self.accuracy(history, task))
+        def hardness(history: History, task: Classes) -> float:
+            if (easy := mdp.easiness(history, task)) is None:
+                raise Skip("this problem does not say how easy a task looks before it is learned")
+            return -easy
+
+        return step_by_step(mdp, seed, hardness)
 
 
 @dataclass(frozen=True)
@@ -124,18 +161,6 @@ class Fixed(Adversary):
         for t, task in enumerate(self.tasks):
             need_legal(self.tasks[:t], [task])
         return Found(self.tasks, rewards(mdp, self.tasks), 1)
-
-
-def class_order(classes: Sequence[int], size: int, horizon: int) -> History:
-    """The static order: the first `size` classes, then the next, as fixed benchmarks have it."""
-    if size * horizon > len(classes):
-        raise UsageError(f"{horizon} tasks of {size} classes need more than the {len(classes)} of the pool")
-    return tuple(tuple(sorted(classes[t * size : (t + 1) * size])) for t in range(horizon))
-
-
-def random_order(classes: Sequence[int], size: int, horizon: int, rng: np.random.Generator) -> History:
-    """A random sequence from the whole pool: what found sequences are compared with."""
-    return class_order([int(number) for number in rng.permutation(classes)], size, horizon)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,20 +3,19 @@
 import numpy as np
 import pytest
 
-from suite.errors import UsageError
-from tasks.cldyb.adversaries import (
+from methods.cldyb.adversaries import (
     Fixed,
     FlatMonteCarlo,
     Greedy,
     NcmHard,
+    RandomRestarts,
     RandomTasks,
     TreeSearch,
-    class_order,
-    random_order,
 )
+from methods.cldyb.sequence_adversaries import Annealing, Beam, BruteForce
+from suite.errors import Skip, UsageError
 from tasks.cldyb.mdp import Ledger, rewards, used
-from tasks.cldyb.search_settings import SearchSettings
-from tasks.cldyb.sequence_search import Annealing, Beam, BruteForce
+from tasks.cldyb.orders import class_order, domain_order, random_order
 from tasks.cldyb.tabular import (
     Tabular,
     from_accuracies,
@@ -28,14 +27,14 @@ from tasks.cldyb.tabular import (
 )
 
 ALL = [
-    TreeSearch(SearchSettings(simulations=10)),
+    TreeSearch(simulations=10),
     RandomTasks(),
+    RandomRestarts(5),
     Greedy(),
     FlatMonteCarlo(10),
     Beam(2),
     Annealing(20),
     BruteForce(),
-    NcmHard(lambda history, task: task[0] / 10),
 ]
 
 
@@ -118,10 +117,44 @@ def test_a_cold_start_never_goes_down():
 
 
 def test_ncm_hard_takes_the_least_accuracy_and_trains_for_its_own_sequence_only():
-    ledger = Ledger(table(0))
-    found = NcmHard(lambda history, task: (3 * task[0] + 2 + len(history)) % 5).find(ledger, 0)
+    class Told(Tabular):
+        def easiness(self, history, action):
+            return (3 * action[0] + 2 + len(history)) % 5
+
+    plain = table(0)
+    ledger = Ledger(Told(plain.tasks, plain.horizon, plain.table))
+    found = NcmHard().find(ledger, 0)
     # 3 t + 2 mod 5 of tasks 0..4: 2 0 3 1 4; plus 1: 3 1 4 2 0; plus 2: 4 2 0 3 1.
     assert found.tasks == ((1,), (4,), (2,)) and ledger.edges == 3
+    with pytest.raises(Skip):
+        NcmHard().find(plain, 0)
+
+
+def test_a_budget_sets_the_size_of_each_search():
+    assert TreeSearch(depth=2).within(30, 3) == TreeSearch(total=30, depth=2)
+    assert TreeSearch(simulations=5).within(30, 3).find(table(0), 0).simulations == 30
+    assert RandomRestarts().within(7, 3).tries == 7 and RandomTasks().within(7, 3).tries == 1
+    assert FlatMonteCarlo().within(30, 3).find(table(0), 0).simulations == 30
+    assert Annealing().within(30, 3).find(table(0), 0).simulations == 30
+    assert Beam().within(30, 3).width == 5 and Greedy().within(30, 3) == Greedy()
+
+
+def test_restarts_keep_the_best_of_their_tries_and_more_tries_never_hurt():
+    mdp = table(2, overlapping(6, 2))
+    totals = [RandomRestarts(tries).find(mdp, 5).total for tries in (1, 3, 10, 40)]
+    assert totals == sorted(totals) and totals[0] == RandomTasks().find(mdp, 5).total
+    assert totals[-1] > totals[0]
+
+
+def test_a_domain_order_takes_each_domain_once_before_any_again():
+    domains = ["a"] * 5 + ["b"] * 4 + ["c"] * 3
+    for seed in range(5):
+        tasks = domain_order(domains, 2, 5, np.random.default_rng(seed))
+        of = [{domains[c] for c in task} for task in tasks]
+        assert all(len(one) == 1 for one in of) and len(used(tasks)) == 10
+        assert set.union(*of[:3]) == {"a", "b", "c"} and set.union(*of[3:]) == {"a", "b"}
+    with pytest.raises(UsageError, match="the pool has 5"):
+        domain_order(domains, 2, 6, np.random.default_rng(0))
 
 
 def test_random_tasks_are_uniform():

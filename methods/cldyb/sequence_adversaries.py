@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from suite.errors import UsageError
-from tasks.cldyb.adversary import Adversary, Found, draw, offers, random_tail, some_offers
-from tasks.cldyb.mdp import MDP, History, rewards, stream, used
+from tasks.cldyb.contract import (
+    MDP,
+    Adversary,
+    Found,
+    History,
+    draw,
+    offers,
+    random_tail,
+    rewards,
+    some_offers,
+    stream,
+    used,
+)
 
 if TYPE_CHECKING:
     import numpy as np
+
+OFFERED = 6
+"""Tasks that a history is offered by default."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,10 @@ class Beam(Adversary):
             beam = sorted(grown, key=lambda one: (-one[0], one[1]))[: self.width]
         tasks = beam[0][1]
         return Found(tasks, rewards(mdp, tasks), looked)
+
+    def within(self, simulations: int, horizon: int) -> Beam:
+        """As wide as a budget of `simulations` roll-outs of `horizon` steps buys, six tasks being offered."""
+        return replace(self, width=max(1, simulations // OFFERED))
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,9 @@ class Annealing(Adversary):
             if value > highest:
                 best, highest = now, value
         return Found(best, rewards(mdp, best), self.proposals + 1)
+
+    def within(self, simulations: int, horizon: int) -> Annealing:
+        return replace(self, proposals=max(1, simulations - 1))
 
     @staticmethod
     def _swap(tasks: History, rng: np.random.Generator) -> History:
