@@ -2,6 +2,180 @@
 
 from __future__ import annotations
 
-from suite.api import MethodSpec
+from typing import Any
 
-METHODS: list[MethodSpec] = []
+from methods.cldyb.papers import (
+    AFEC,
+    CLDYB,
+    CLSER,
+    DER,
+    ER,
+    EWC,
+    FECAM,
+    LWF,
+    MAS,
+    RANPAC,
+    SIMPLECIL,
+    SLDA,
+)
+from suite.api import MethodSpec, Needs, Paper
+
+HEAD = (
+    "Trains a head on frozen features at every profile; the original trains the whole network. At small 20 "
+    "epochs of batches of 32, with a tenth of the training pictures kept where any are."
+)
+SEARCHED = "No published constant of the search could be had; the defaults are this suite's own."
+REPLAY = {"lr": 0.01, "epochs": 20, "batch": 32, "exemplars": 100}
+PLAIN = {"lr": 0.003, "epochs": 10, "batch": 32}
+QUICK = {"epochs": 3, "batch": 16, "lr": 0.01}
+
+
+def _method(
+    name: str, where: str, paper: Paper, role: Any, summary: str, *, minutes: float = 1, **more: Any
+) -> MethodSpec:
+    needs = {"smoke": Needs(0.1, 800), "small": Needs(minutes, 1500), "paper": Needs(120, 16_000)}
+    return MethodSpec(
+        name=name,
+        family="cldyb",
+        summary=summary,
+        where=f"methods.cldyb.{where}",
+        paper=paper,
+        role=role,
+        needs=needs,
+        **more,
+    )
+
+
+def _trained(name: str, where: str, paper: Paper, summary: str, small: Any, **more: Any) -> MethodSpec:
+    """A learner that trains by gradient descent."""
+    smoke = QUICK | ({"exemplars": 20, "replay": 8} if "exemplars" in small else {})
+    note = " ".join(filter(None, (HEAD, more.pop("more", ""))))
+    role = more.pop("role", "baseline")
+    return _method(
+        name, where, paper, role, summary, presets={"smoke": smoke, "small": small}, deviations=note, **more
+    )
+
+
+NOUGHT = (
+    "On frozen features its cross-entropy is over all classes seen: over the new ones alone, as toolboxes "
+    "have it, its penalty would be nought and it would be finetune."
+)
+
+METHODS: list[MethodSpec] = [
+    _method(
+        "simplecil",
+        "simplecil:SimpleCIL",
+        SIMPLECIL,
+        "baseline",
+        "the nearest class mean by cosine; no training",
+    ),
+    _method(
+        "slda", "slda:SLDA", SLDA, "baseline", "streaming discriminant analysis: class means, one covariance"
+    ),
+    _method(
+        "ranpac",
+        "ranpac:RanPAC",
+        RANPAC,
+        "baseline",
+        "random projection and ridge regression",
+        presets={"smoke": {"dim": 200}, "small": {"dim": 500}},
+        deviations="Without the tuning of the first session (the paper's 'no phase 1'). At small 500 "
+        "dimensions instead of 10,000.",
+    ),
+    _method(
+        "fecam", "fecam:FeCAM", FECAM, "baseline", "Mahalanobis distance to class means, a covariance a class"
+    ),
+    _trained(
+        "finetune", "finetune:FineTune", EWC, "every task as it comes, nothing kept", PLAIN, role="control"
+    ),
+    _method(
+        "joint",
+        "finetune:Joint",
+        EWC,
+        "ceiling",
+        "trained anew on all tasks so far",
+        presets={"smoke": QUICK | {"epochs": 10}, "small": {"lr": 0.01, "epochs": 60, "batch": 32}},
+        deviations="A head on frozen features; a better head may beat it.",
+        minutes=3,
+    ),
+    _trained(
+        "ewc",
+        "ewc:EWC",
+        EWC,
+        "holds parameters by Fisher information",
+        PLAIN | {"strength": 100.0, "sample": 50},
+        more=NOUGHT,
+    ),
+    _trained(
+        "mas",
+        "mas:MAS",
+        MAS,
+        "holds parameters by how much the output hangs on them",
+        PLAIN | {"sample": 50},
+        more=NOUGHT,
+    ),
+    _trained(
+        "afec",
+        "afec:AFEC",
+        AFEC,
+        "EWC, and active forgetting towards a network of the new task",
+        PLAIN | {"strength": 100.0, "sample": 50},
+        more=NOUGHT,
+    ),
+    _trained("lwf", "lwf:LwF", LWF, "distils the outputs of the model before the task", PLAIN, more=NOUGHT),
+    _trained("er", "er:ER", ER, "replays a reservoir of training examples", REPLAY),
+    _trained("derpp", "derpp:DERpp", DER, "replays examples with the outputs they had", REPLAY),
+    _trained(
+        "clser",
+        "clser:CLSER",
+        CLSER,
+        "replay with a plastic and a stable average as teachers",
+        REPLAY | {"plastic_decay": 0.95, "stable_decay": 0.95},
+        more="Averages decay by 0.95, not 0.999: a task has 140 steps at small.",
+    ),
+    _method("chance", "floors:RandomGuess", CLDYB, "null", "a class drawn at random"),
+    _method(
+        "nearest-example",
+        "floors:Nearest",
+        CLDYB,
+        "control",
+        "the class of the nearest training example, all kept",
+    ),
+    _method("majority", "floors:Majority", CLDYB, "null", "the class with most training examples"),
+    _method("mcts", "adversaries:TreeSearch", CLDYB, "paper", "Monte-Carlo tree search", deviations=SEARCHED),
+    _method(
+        "mcts-max",
+        "adversaries:TreeSearch",
+        CLDYB,
+        "paper",
+        "the same, exploiting and committing by the best return seen",
+        params={"backup": "max", "commit": "max"},
+        deviations=SEARCHED,
+    ),
+    _method(
+        "random-tasks", "adversaries:RandomTasks", CLDYB, "null", "one random sequence of proposed tasks"
+    ),
+    _method(
+        "random-restarts",
+        "adversaries:RandomRestarts",
+        CLDYB,
+        "control",
+        "the best of as many random sequences as the budget allows",
+    ),
+    _method(
+        "greedy", "adversaries:Greedy", CLDYB, "baseline", "the task with the largest reward at each step"
+    ),
+    _method(
+        "flat-monte-carlo",
+        "adversaries:FlatMonteCarlo",
+        CLDYB,
+        "baseline",
+        "random look-aheads shared out evenly, no tree",
+    ),
+    _method("ncm-hard", "adversaries:NcmHard", CLDYB, "baseline", "the task that class means answer worst"),
+    _method("beam", "sequence_adversaries:Beam", CLDYB, "baseline", "beam search"),
+    _method(
+        "annealing", "sequence_adversaries:Annealing", CLDYB, "baseline", "simulated annealing of sequences"
+    ),
+    _method("brute-force", "sequence_adversaries:BruteForce", CLDYB, "ceiling", "every sequence"),
+]

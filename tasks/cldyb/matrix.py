@@ -48,11 +48,11 @@ def triangle(rows: Rows) -> Triangle:
     return tuple(found)
 
 
-def accuracies(learner: Learner, tests: Sequence[Examples]) -> tuple[float, ...]:
-    """The share of right answers on each set of examples, of the classes that the learner has seen.
+def answered(learner: Learner, tests: Sequence[Examples]) -> tuple[Tensor, ...]:
+    """Which examples of each set are answered right, (n,) bool each, among the classes seen so far.
 
-    Every example weighs the same within its set. Equal scores: the class that was seen first.
-    MethodError where the scores have another shape, or one of them is not a number.
+    Equal scores: the class that was seen first. MethodError where the scores have another shape, or one of
+    them is not a number.
     """
     import torch
 
@@ -65,19 +65,36 @@ def accuracies(learner: Learner, tests: Sequence[Examples]) -> tuple[float, ...]
         raise MethodError(f"logits of {int(torch.isnan(scores).any(1).sum())} examples are not a number")
     answers = torch.tensor(learner.seen)[scores.argmax(1).cpu()]
     parts = answers.split([len(test.y) for test in tests])
-    return tuple(int((part == test.y).sum()) / len(test.y) for part, test in zip(parts, tests, strict=True))
+    return tuple(part == test.y for part, test in zip(parts, tests, strict=True))
+
+
+def share(right: Tensor) -> float:
+    """Of right answers; every example weighs the same."""
+    return int(right.sum()) / len(right)
+
+
+def accuracies(learner: Learner, tests: Sequence[Examples]) -> tuple[float, ...]:
+    """The share of right answers (`answered`) on each set of examples."""
+    return tuple(share(right) for right in answered(learner, tests))
+
+
+class Followed(NamedTuple):
+    """matrix: of accuracies. right: which examples of each test set were answered right in the end."""
+
+    matrix: Triangle
+    right: tuple[Tensor, ...]
 
 
 def follow(
     learner: Learner, tasks: Sequence[TaskData], tests: Sequence[Examples], seeds: Sequence[int]
-) -> Triangle:
-    """The accuracy matrix of a learner that has seen nothing and now learns the tasks in order.
+) -> Followed:
+    """What becomes of a learner that has seen nothing and now learns the tasks in order.
 
     tests[t], seeds[t]: the examples that task t is measured by, and the seed with which it is learned.
-    ValueError where there is not one of each,
+    ValueError where there is not one of each, or no task,
     MethodError where the learner's `seen` is not the classes of the tasks so far, in order.
     """
-    if not len(tasks) == len(tests) == len(seeds):
+    if not len(tasks) == len(tests) == len(seeds) > 0:
         raise ValueError(
             f"{len(tasks)} tasks, {len(tests)} sets of test examples, {len(seeds)} seeds: one each"
         )
@@ -88,5 +105,6 @@ def follow(
         seen += task.classes
         if tuple(learner.seen) != seen:
             raise MethodError(f"after task {t} the learner has seen {learner.seen}, not {seen}")
-        rows.append(accuracies(learner, tests[: t + 1]))
-    return triangle(rows)
+        right = answered(learner, tests[: t + 1])
+        rows.append([share(one) for one in right])
+    return Followed(triangle(rows), right)

@@ -41,7 +41,7 @@ def seed_of(seed: int, name: str, history: History = ()) -> int:
 
 
 def training_seed(seed: int, history: History) -> int:
-    """The seed with which any learner learns the last task of a history, where that of all training is `seed`.
+    """The seed with which a learner learns the last task of a history; `seed` is that of all its training.
 
     It depends on nothing else, so that a sequence trained again gives the same learners, and two learners of
     the same settings are the same learner.

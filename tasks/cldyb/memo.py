@@ -132,7 +132,10 @@ class Memo:
 
 
 class LearnersMDP(MDP):
-    """The decision problem that real learners make. propose: the tasks that a history is offered."""
+    """The decision problem that real learners make.
+
+    propose: the tasks that a history is offered. easy: `MDP.easiness`, where it is known.
+    """
 
     def __init__(
         self,
@@ -140,14 +143,19 @@ class LearnersMDP(MDP):
         propose: Callable[[History, np.random.Generator], tuple[Classes, ...]],
         horizon: int,
         reward: Reward | None = None,
+        easy: Callable[[History, Classes], float] | None = None,
     ) -> None:
-        self.memo, self.horizon, self._propose, self._reward = memo, horizon, propose, reward or Reward()
+        self.memo, self.horizon, self._propose, self._easy = memo, horizon, propose, easy
+        self._reward = reward or Reward()
 
     def actions(self, history: History, rng: np.random.Generator) -> tuple[Classes, ...]:
         return self._propose(history, rng) if len(history) < self.horizon else ()
 
     def reward(self, history: History, action: Classes) -> float:
         return self._reward(self.memo.rows(history), self.memo.rows((*history, action)), self.horizon)
+
+    def easiness(self, history: History, action: Classes) -> float | None:
+        return None if self._easy is None else self._easy(history, action)
 
 
 def reference_losses(

@@ -96,6 +96,7 @@ class FoundSequence:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
+            Path(name).chmod(0o644)
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
