@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from leaderboard import figures
+from leaderboard import figures, pictures
 from leaderboard.board import Board, Entry, Row, Table
 from leaderboard.samples import Logged, Text, of_runs, picture
 from leaderboard.samples import logged as logged
@@ -76,6 +76,7 @@ def _view(table: Table, entry: Entry, run: Row, neighbours: Sequence[Row | None]
         "before": _neighbour(before),
         "after": _neighbour(after),
         "scores": _halves(table, _scores(table, entry, run["seed"])),
+        "pictures": pictures.of_run(table.spec, _values(entry, run["seed"])),
         "costs": _costs(run),
         "provenance": _provenance(entry, run),
         "settings": [(k, v) for k, v in figures.pairs(run["settings"])],
@@ -116,6 +117,12 @@ def _scores(table: Table, entry: Entry, seed: int) -> list[View]:
                     }
                 )
     return found
+
+
+def _values(entry: Entry, seed: int) -> dict[tuple[str, str], float]:
+    """The run's scores by metric and slice."""
+    found = {key: entry.per_seed(*key).get(seed) for key in entry.values}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _halves(table: Table, scores: Sequence[View]) -> list[tuple[str, list[View]]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
-from leaderboard import charts, comparepages, figures, ledger, pareto
+from leaderboard import charts, comparepages, figures, ledger, pareto, pictures
 from leaderboard.board import Entry, Table
 from leaderboard.content import SMOKE, Content, Measured, View
 from leaderboard.views import names
@@ -85,7 +86,14 @@ def _table(content: Content, table: Table, place: int) -> View:
         "beats": embedded(_beaten(table)),
         "plot": _plot(table, found, unit, place),
         "ledger": _ledger(table),
+        "pictures": _pictures(table),
     }
+
+
+def _pictures(table: Table) -> list[pictures.Picture]:
+    """Of the settings that the table's first plain entry was measured with."""
+    plain = next((e for e in table.entries if e.overrides in ("", "{}")), None)
+    return pictures.of_task(table.spec, json.loads(plain.cell["task_settings"])) if plain else []
 
 
 def _role(entry: Entry) -> str:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from suite.cli.output import METHOD, TASK
 from suite.cli.running import Request, cell_options, parse_seeds, parse_sets, run_cells, running_options
+from suite.errors import UsageError
+
+FOUND = "task.found"
+"""The field of tasks that are made of found sequences."""
+KEY = 12
+
+
+def by_key(path: Path) -> str:
+    """FILE@KEY of a sequence that was found: its row is known by what is in the file.
+
+    UsageError for a file that is no such sequence.
+    """
+    try:
+        key = json.loads(path.read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"--sequence {path}: the file holds no sequence with a key") from None
+    return f"{path}@{str(key)[:KEY]}"
 
 
 @click.command()
@@ -16,6 +35,11 @@ from suite.cli.running import Request, cell_options, parse_seeds, parse_sets, ru
 )
 @click.option("--task", "-t", "tasks", type=TASK, multiple=True, required=True, help="Repeat for several.")
 @cell_options
+@click.option(
+    "--sequence",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of tasks that were found, for a task that takes one.",
+)
 @running_options
 def command(
     methods: tuple[str, ...],
@@ -24,6 +48,7 @@ def command(
     seeds: str,
     sets: tuple[str, ...],
     base_model: str,
+    sequence: Path | None,
     **rest: Any,
 ) -> int:
     """Run methods on tasks and print their scores.
@@ -34,5 +59,7 @@ def command(
     from suite.plan import plan
 
     by_hand, numbers = parse_sets(sets), parse_seeds(seeds)
+    if sequence is not None:
+        by_hand |= parse_sets([f"{FOUND}={by_key(sequence)}"])
     cells = [plan(t, m, profile, s, by_hand, base_model) for t in tasks for m in methods for s in numbers]
     return run_cells(cells, Request(**rest))

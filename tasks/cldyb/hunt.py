@@ -93,10 +93,17 @@ def hunt(
         rewards=tuple(step.reward for step in search.steps),
         steps=tuple(search.steps),
         matrices={name: tuple(memo.matrix(name, search.history)) for name in memo.names},
+        names=_names(stage, search),
         trainings=memo.trainings,
         simulations=search.simulations,
         seconds=round(before + time.perf_counter() - started, 3),
     )
+
+
+def _names(stage: Stage, search: Search) -> dict[str, str]:
+    """Of the classes that were taken or on offer at a real step."""
+    tasks = [*search.history, *(child.task for step in search.steps for child in step.children)]
+    return {str(c): stage.pool.classes[c].name for c in sorted({c for task in tasks for c in task})}
 
 
 def _identity(stage: Stage, learners: Mapping[str, ContinualLearner], plan: Hunt) -> Any:

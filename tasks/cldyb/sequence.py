@@ -30,7 +30,8 @@ class FoundSequence:
     adversary, settings: who found it and how, as JSON data. search_seed, training_seed: of the search and of
     the learners' training in it. learners: name to settings, empty where none was trained. reward: the
     weights, as JSON data. rewards: of every step. steps: what the tree search chose from at every step, () of
-    other adversaries. matrices: each learner's accuracies on the validation split.
+    other adversaries. matrices: each learner's accuracies on the validation split. names: of the classes that
+    were taken or on offer, "domain/class" by number.
     trainings: distinct transitions learned; simulations; seconds: of the whole search.
     """
 
@@ -46,6 +47,7 @@ class FoundSequence:
     rewards: tuple[float, ...]
     steps: tuple[Step, ...]
     matrices: Mapping[str, Matrix]
+    names: Mapping[str, str]
     trainings: int
     simulations: int
     seconds: float
@@ -148,6 +150,9 @@ def _trouble(one: FoundSequence) -> str:
         return "rewards, accuracies and seconds must be finite numbers"
     if one.steps and tuple(step.task for step in one.steps) != one.tasks:
         return "the steps of the search do not take the tasks of the sequence"
+    offered = {c for step in one.steps for child in step.children for c in child.task}
+    if missing := sorted({*flat, *offered} - {int(number) for number in one.names if number.isdigit()}):
+        return f"class {missing[0]} has no name"
     if set(one.matrices) != set(one.learners):
         return "accuracies and settings are of different learners"
     shape = list(range(1, len(one.tasks) + 1))

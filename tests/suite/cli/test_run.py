@@ -211,3 +211,16 @@ def test_a_field_is_set_once_and_its_value_may_hold_an_equals_sign() -> None:
     assert parse_sets(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     with pytest.raises(UsageError, match="'a' is set twice"):
         parse_sets(["a=1", "a=2"])
+
+
+def test_a_sequence_is_named_by_its_file_and_key(tmp_path: Path) -> None:
+    from suite.cli.run import by_key
+
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text('{"key": "0123456789abcdef"}')
+    bad.write_text("[]")
+    assert by_key(good) == f"{good}@0123456789ab"
+    result = run(f"--method toy-good --sequence {bad}")
+    assert result.exit_code == 2 and "holds no sequence with a key" in result.output
+    result = run(f"--method toy-good --sequence {good}")
+    assert result.exit_code == 2 and "no field 'found'" in result.output

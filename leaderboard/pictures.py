@@ -1,0 +1,49 @@
+"""Pictures that a family has of its own runs and tasks: a module `figures` beside its tasks makes them.
+
+    of_run(values)     (title, markup) from a run's scores by (metric, slice)
+    of_task(settings)  the same from a task's settings
+
+Either may be missing. The markup is the family's own, whose code the suite runs anyway; what it puts into it
+from scores or files it escapes itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from markupsafe import Markup
+
+from suite.api import TaskSpec
+
+Picture = tuple[str, Markup]
+
+
+def of_run(spec: TaskSpec | None, values: Mapping[tuple[str, str], float]) -> list[Picture]:
+    """Of a run's scores; none where the task or its family has no pictures."""
+    return _made(spec, "of_run", values)
+
+
+def of_task(spec: TaskSpec | None, settings: Mapping[str, Any]) -> list[Picture]:
+    """Of what a task is made of."""
+    return _made(spec, "of_task", settings)
+
+
+def _made(spec: TaskSpec | None, name: str, given: Any) -> list[Picture]:
+    make = getattr(_module(spec.where.partition(":")[0]), name, None) if spec else None
+    return [(title, Markup(markup)) for title, markup in make(given)] if make else []
+
+
+@cache
+def _module(of: str) -> Any:
+    """The module `figures` of the package that a module lies in; None where there is none."""
+    name = f"{of.rpartition('.')[0]}.figures"
+    try:
+        if importlib.util.find_spec(name) is None:
+            return None
+    except (ImportError, ValueError):
+        return None
+    return importlib.import_module(name)
