@@ -41,7 +41,7 @@ CLAIMS: list[AnyClaim] = [
             f"joint-harder-{method}",
             "cldyb-joint",
             method,
-            f"Sequences found against several learners, {method} among them, are harder for it than random ones.",
+            f"Sequences found against learners that {method} is one of are harder for it than random ones.",
         )
         for method in JOINT
     ),
