@@ -117,6 +117,7 @@ TASKS: list[TaskSpec] = [
         "a sequence found against the learner itself",
         f"A search against this learner alone, then this learner anew on what was found. {AGAINST} {RANDOM}",
         (*OF_A_SEQUENCE, *GAPS, *SEARCH, *COST, MATRIX),
+        presets={"smoke": {**SMOKE, "simulations": 12}, "small": {**SMALL, "simulations": 1200}},
     ),
     _task(
         "cl-static",
