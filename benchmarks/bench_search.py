@@ -49,7 +49,9 @@ def main() -> int:
     literal = found.simulations * task.depth * len(LEARNERS)
     fewer, rate = literal / found.trainings, 60 * found.simulations / seconds
     earned = sum(found.rewards)
-    print(f"{found.simulations} simulations, {found.trainings} trainings, {seconds:.1f} s, return {earned:.3f}")
+    print(
+        f"{found.simulations} simulations, {found.trainings} trainings, {seconds:.1f} s, earned {earned:.3f}"
+    )
     print(f"trainings of the literal search {literal}: {fewer:.1f} times as many (budget {FEWER:.0f})")
     print(f"at the same seconds a training: {literal * seconds / found.trainings:.0f} s")
     print(f"simulations a minute {rate:.0f} (budget {PER_MINUTE:.0f})")

@@ -8,14 +8,25 @@ from methods.cldyb.papers import (
     AFEC,
     CLDYB,
     CLSER,
+    CODA,
     DER,
+    DUALPROMPT,
+    EASE,
     ER,
     EWC,
     FECAM,
+    HIDE,
+    INFLORA,
+    L2P,
+    LAE,
+    LORA,
     LWF,
     MAS,
+    MOS,
+    PGP,
     RANPAC,
     SIMPLECIL,
+    SLCA,
     SLDA,
 )
 from suite.api import MethodSpec, Needs, Paper
@@ -61,7 +72,136 @@ NOUGHT = (
     "have it, its penalty would be nought and it would be finetune."
 )
 
+SHORT = (
+    "Trains at small for an epoch or a few on 40 pictures a class, without augmentation; settings untuned."
+)
+LAST = {"start": -2}
+"""Parts in the last two blocks of the small ViT alone."""
+PROMPTED = {"epochs": 1, "batch": 8, "lr": 0.01}
+
+
+def _encoder(
+    name: str,
+    where: str,
+    paper: Paper,
+    summary: str,
+    small: Any,
+    note: str = "",
+    role: Any = "baseline",
+    **params: Any,
+) -> MethodSpec:
+    """A learner that trains prompts, adapters or all of a copy of the backbone on images."""
+    less = {key: 1 for key in ("epochs", "align_epochs", "inference_epochs") if key in small}
+    return _method(
+        name,
+        where,
+        paper,
+        role,
+        summary,
+        params=params,
+        presets={"smoke": {**small, **less}, "small": small},
+        deviations=" ".join(filter(None, (SHORT, note))),
+        minutes=15,
+    )
+
+
+ENCODERS: list[MethodSpec] = [
+    _encoder(
+        "slca",
+        "slca:SLCA",
+        SLCA,
+        "all of the network at a low rate, then the head aligned on class Gaussians",
+        {"epochs": 1, "batch": 16, "samples": 256, "align_epochs": 10},
+        "Batch norms are held.",
+    ),
+    _encoder(
+        "l2p",
+        "l2p:L2P",
+        L2P,
+        "a pool of prompts, the nearest ones prepended",
+        PROMPTED,
+        "No vote over a test batch.",
+    ),
+    _encoder(
+        "dualprompt",
+        "dualprompt:DualPrompt",
+        DUALPROMPT,
+        "general and task prompts as prefixes of layers",
+        PROMPTED,
+        "No vote over a test batch; keys and values are not mixed by the port's reshape.",
+    ),
+    _encoder(
+        "coda-prompt",
+        "coda_prompt:CODAPrompt",
+        CODA,
+        "prompts as a weighted sum of components, new ones orthogonal to old",
+        PROMPTED,
+        "Ten components a task.",
+    ),
+    _encoder(
+        "hide-prompt",
+        "hide_prompt:HiDePrompt",
+        HIDE,
+        "task inference, a task's prompt, and a head on class Gaussians",
+        PROMPTED
+        | {
+            "head_factor": 1.0,
+            "inference_epochs": 10,
+            "inference_lr": 0.001,
+            "align_epochs": 10,
+        },
+        "One Gaussian a class.",
+    ),
+    _encoder(
+        "pgp",
+        "pgp:PGP",
+        PGP,
+        "L2P with gradients projected off the space of earlier tasks",
+        PROMPTED,
+        "Follows the paper's rule where the released code takes another axis.",
+    ),
+    _encoder(
+        "lae",
+        "lae:LAE",
+        LAE,
+        "an online adapter and its slow average, the surer one answers",
+        {**LAST, "stop": None, "decay": 0.998},
+        "The average decays by 0.998, not 0.9999: there are few steps.",
+    ),
+    _encoder(
+        "ease",
+        "ease:EASE",
+        EASE,
+        "an adapter a task, prototypes in every subspace",
+        {**LAST, "epochs": 5, "batch": 16, "inner": 16},
+    ),
+    _encoder(
+        "mos",
+        "mos:MOS",
+        MOS,
+        "adapters merged on the way and found again at test",
+        {**LAST, "epochs": 5, "batch": 16, "align_epochs": 10, "samples": 64},
+        "Merges after a step only, where the toolbox merges in every forward pass as well.",
+    ),
+    _encoder(
+        "inflora",
+        "inflora:InfLoRA",
+        INFLORA,
+        "low-rank updates that leave earlier tasks' inputs alone",
+        {**LAST, "epochs": 5, "batch": 16},
+    ),
+    _encoder(
+        "seqlora",
+        "adapt_seqlora:SeqLoRA",
+        LORA,
+        "one low-rank update, trained on from task to task",
+        {**LAST, "epochs": 5, "batch": 16},
+        role="control",
+    ),
+]
+
 METHODS: list[MethodSpec] = [
+    *ENCODERS,
     _method(
         "simplecil",
         "simplecil:SimpleCIL",

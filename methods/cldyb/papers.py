@@ -36,3 +36,36 @@ LWF = _arxiv("Learning without Forgetting", 2016, "1606.09282")
 ER = _arxiv("On Tiny Episodic Memories in Continual Learning", 2019, "1902.10486")
 DER = _arxiv("Dark Experience for General Continual Learning: a Strong, Simple Baseline", 2020, "2004.07211")
 CLSER = _arxiv("Learning Fast, Learning Slow: A General Continual Learning Method", 2022, "2201.12604")
+L2P = _arxiv("Learning to Prompt for Continual Learning", 2022, "2112.08654")
+DUALPROMPT = _arxiv(
+    "DualPrompt: Complementary Prompting for Rehearsal-free Continual Learning", 2022, "2204.04799"
+)
+CODA = _arxiv(
+    "CODA-Prompt: COntinual Decomposed Attention-based Prompting for Rehearsal-Free Continual Learning",
+    2023,
+    "2211.13218",
+)
+HIDE = _arxiv(
+    "Hierarchical Decomposition of Prompt-Based Continual Learning: Rethinking Obscured Sub-optimality",
+    2023,
+    "2310.07234",
+)
+PGP = Paper(
+    "Prompt Gradient Projection for Continual Learning",
+    2024,
+    "https://github.com/JingyangQiao/prompt-gradient-projection",
+)
+SLCA = _arxiv(
+    "SLCA: Slow Learner with Classifier Alignment for Continual Learning on a Pre-trained Model",
+    2023,
+    "2303.05118",
+)
+LAE = _arxiv(
+    "A Unified Continual Learning Framework with General Parameter-Efficient Tuning", 2023, "2303.10070"
+)
+EASE = _arxiv(
+    "Expandable Subspace Ensemble for Pre-Trained Model-Based Class-Incremental Learning", 2024, "2403.12030"
+)
+MOS = _arxiv("MOS: Model Surgery for Pre-Trained Model-Based Class-Incremental Learning", 2024, "2412.09441")
+INFLORA = _arxiv("InfLoRA: Interference-Free Low-Rank Adaptation for Continual Learning", 2024, "2404.00228")
+LORA = _arxiv("LoRA: Low-Rank Adaptation of Large Language Models", 2021, "2106.09685")
