@@ -5,7 +5,7 @@ from __future__ import annotations
 from suite.budgets import Budget
 
 LOOKED = ("cldyb-joint dev",)
-NOTE = "Rates, epochs and strengths of small were chosen on validation pictures of two random sequences, one seed."
+NOTE = "Rates, epochs and strengths of small: by validation pictures of two random sequences, one seed."
 SOURCE = "methods/cldyb/__init__.py"
 
 

@@ -46,12 +46,12 @@ SEARCH = (
 
 
 class Outcome(NamedTuple):
-    """A learner on a sequence. group: "found", "random" or "static"; examples: tested in the end."""
+    """A learner on a sequence. group: "found", "random" or "static"; examples: of each task, in the test."""
 
     name: str
     group: str
     matrix: Triangle
-    examples: int
+    examples: tuple[int, ...]
     seconds: float
 
 
@@ -91,10 +91,19 @@ def sequence_scores(outcomes: Sequence[Outcome], headline: str) -> Iterator[Scor
     if len(groups) > 1:
         parts |= {group: [one for one in outcomes if one.group == group] for group in groups}
     for part, members in [*parts.items(), *by_name.items()]:
-        n = sum({one.name: one.examples for one in members}.values())
+        n = _examples(members)
         for name, value in means(members).items():
             yield Score(name, value, n, part)
         yield Score("train_s", fmean(one.seconds for one in members), None, part)
+
+
+def _examples(members: Sequence[Outcome]) -> int | None:
+    """How many examples a mean over tasks is the mean of; None where they do not weigh alike, since tasks are
+    of different sizes, or have several answers, of several trainings.
+    """
+    sizes = [size for one in members for size in one.examples]
+    alike = len(set(sizes)) == 1 and len({one.name for one in members}) == len(members)
+    return sum(sizes) if alike else None
 
 
 def matrix_scores(outcomes: Sequence[Outcome]) -> Iterator[Score]:

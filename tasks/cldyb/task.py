@@ -141,11 +141,12 @@ class LearnerTask(PoolTask):
             for k in range(self.training_seeds)
         ] + [Job(name, "random", tasks, 0) for name, tasks in others.items()]
         outcomes = []
+        numbers = {name: k for k, name in enumerate(wanted.sequences)}
         for job in ctx.track(jobs, "sequences", len(jobs)):
             outcome, right = taught(method, stage, ctx, kept, job)
             outcomes.append(outcome)
             if job.group == self.headline and job.training == 0:
-                ctx.log_samples(samples(stage, job.tasks, right, len(ctx.samples)))
+                ctx.log_samples(samples(stage, job.tasks, right, numbers[job.name]))
         yield from scores.sequence_scores(outcomes, self.headline)
         if others:
             yield from scores.gap_scores(outcomes)
@@ -344,18 +345,19 @@ def taught(
 
     told = kept.once(f"{job.name}/{job.training}", teach)
     matrix = tuple(tuple(row) for row in told["matrix"])
-    examples = sum(map(len, told["right"]))
+    examples = tuple(map(len, told["right"]))
     return scores.Outcome(job.name, job.group, matrix, examples, told["seconds"]), told["right"]
 
 
-def samples(stage: Stage, tasks: History, right: list[list[int]], first: int) -> Iterator[Sample]:
-    """Every test example by whether it was right in the end; one of each class is named."""
-    number = first
+def samples(stage: Stage, tasks: History, right: list[list[int]], sequence: int) -> Iterator[Sample]:
+    """Every test example by whether it was right in the end; the first of each class is named.
+
+    index: of the picture among all test pictures of the pool, those of sequence k counted k times further on.
+    Runs on sequences of their own are so compared by the pictures that they share.
+    """
+    counts = [len(one.test) for one in stage.pool.classes]
     for task, marks in zip(tasks, right, strict=True):
-        of = [c for c in task for _ in range(len(stage.pool.classes[c].test))]
-        named: set[int] = set()
-        for c, mark in zip(of, marks, strict=True):
-            text = None if c in named else stage.pool.classes[c].name
-            named.add(c)
-            yield Sample(number, float(mark), text)
-            number += 1
+        of = [(c, row) for c in task for row in range(counts[c])]
+        for (c, row), mark in zip(of, marks, strict=True):
+            index = sequence * sum(counts) + sum(counts[:c]) + row
+            yield Sample(index, float(mark), None if row else stage.pool.classes[c].name)
