@@ -91,7 +91,8 @@ class Greedy(Adversary):
 class FlatMonteCarlo(Adversary):
     """At every step, uniformly random look-aheads shared out evenly over the tasks offered; no tree.
 
-    simulations: for each step. depth, backup: as `SearchSettings` has them.
+    simulations: for each step; where they are fewer than the tasks offered, as many of these are looked at,
+    drawn at random. depth, backup: as `SearchSettings` has them.
     """
 
     simulations: int = 24
@@ -107,12 +108,15 @@ class FlatMonteCarlo(Adversary):
         looked = 0
         while len(history) < mdp.horizon:
             rng = stream(seed, "flat", history)
-            tasks = sorted(some_offers(mdp, seed, history))
+            offered = tasks = sorted(some_offers(mdp, seed, history))
+            if self.simulations < len(offered):
+                drawn = rng.choice(len(offered), self.simulations, replace=False)
+                tasks = [offered[i] for i in sorted(drawn.tolist())]
             returns: list[list[float]] = [[] for _ in tasks]
-            for i in range(max(self.simulations, len(tasks))):
+            for i in range(self.simulations):
                 task = tasks[i % len(tasks)]
-                returns[i % len(tasks)].append(self._look(mdp, history, task, tasks, rng))
-                looked += 1
+                returns[i % len(tasks)].append(self._look(mdp, history, task, offered, rng))
+            looked += self.simulations
             value = max if self.backup == "max" else _mean
             history = (*history, largest(tasks, [value(found) for found in returns]))
         return Found(history, rewards(mdp, history), looked)

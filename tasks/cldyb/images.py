@@ -64,7 +64,8 @@ def real_pool(
     """Classes of the data folder's image sets at px x px pixels, in the order of `sources` and labels.
 
     Training pictures come from the training rows of a source; its test rows are shared out, two fifths to val
-    and the rest to test, so that val and test are alike and no model of the zoo was trained on either. most:
+    and the rest to test, so that no model of the zoo was trained on a test picture. A val that is short of
+    its cap is filled from training rows that train has no room for. most:
     classes of a source, drawn at random; 0 for all. Which rows a class gives depends on the seed and its name
     alone. A picture whose pixels stand in two classes is in neither; one that repeats within a class stands
     there once. A class that so loses a whole split is not in the pool.
@@ -110,7 +111,8 @@ def _draw(rows: Sequence[Mapping[str, Any]], caps: Caps, px: int, rng: np.random
         for group in ([row for row in rows if row["split"] == split] for split in ("train", "test"))
     )
     val = min(caps.val, max(1, 2 * len(held) // 5))
-    chosen = {"train": learned[: caps.train], "val": held[:val], "test": held[val : val + caps.test]}
+    spare = learned[caps.train : caps.train + caps.val - val]
+    chosen = {"train": learned[: caps.train], "val": held[:val] + spare, "test": held[val : val + caps.test]}
     return {split: [sized(row["image"], px) for row in chosen[split]] for split in SPLITS}
 
 

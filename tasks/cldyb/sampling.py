@@ -101,13 +101,27 @@ def start_classes(unused: np.ndarray, count: int, rng: np.random.Generator) -> n
     return np.concatenate([rng.permutation(unused) for _ in range(rounds)])[:count]
 
 
+class Cap(NamedTuple):
+    """At most `most` classes of one domain in a task. domains: (C,) number of the domain of each class."""
+
+    domains: np.ndarray
+    most: int
+
+    def close(self, free: np.ndarray, task: np.ndarray) -> None:
+        """Takes from `free` (C,) what no longer fits into a task that has these classes."""
+        import numpy as np
+
+        counts = np.bincount(self.domains[task], minlength=int(self.domains.max()) + 1)
+        free[counts[self.domains] >= self.most] = False
+
+
 def greedy_tasks(
-    potential: np.ndarray, unused: Sequence[int], size: int, starts: np.ndarray
+    potential: np.ndarray, unused: Sequence[int], size: int, starts: np.ndarray, cap: Cap | None = None
 ) -> list[Classes]:
     """For every start class the task that grows from it by the class most similar to those in it.
 
     All by positions in the potential (C, C). Ties go to the lowest class. Tasks are sets: ascending, each
-    once, in the order in which they were first found.
+    once, in the order in which they were first found. One that a cap lets no further grow is left out.
     """
     import numpy as np
 
@@ -116,19 +130,44 @@ def greedy_tasks(
     free = np.zeros((len(starts), len(potential)), dtype=bool)
     free[:, list(unused)] = True
     rows = np.arange(len(starts))
+    whole = np.ones(len(starts), dtype=bool)
     chosen = np.empty((len(starts), size), dtype=np.int64)
     scores = np.zeros(free.shape)
     for k in range(size):
         best = np.where(free, np.round(scores, DIGITS), -np.inf).argmax(axis=1) if k else starts
+        whole &= free[rows, best]
         chosen[:, k] = best
         free[rows, best] = False
         scores += potential[best]
-    return list(dict.fromkeys(tuple(map(int, np.sort(task))) for task in chosen))
+        if cap is not None:
+            for row in rows:
+                cap.close(free[row], chosen[row, : k + 1])
+    return list(dict.fromkeys(tuple(map(int, np.sort(task))) for task in chosen[whole]))
 
 
-def uniform_tasks(unused: Sequence[int], size: int, count: int, rng: np.random.Generator) -> list[Classes]:
-    """So many tasks of classes drawn uniformly, as controls; each once."""
+def uniform_tasks(
+    unused: Sequence[int], size: int, count: int, rng: np.random.Generator, cap: Cap | None = None
+) -> list[Classes]:
+    """So many tasks of classes drawn uniformly, as controls; each once.
+
+    Under a cap classes are drawn one by one from those that still fit; a draw that ends early is left out.
+    """
     import numpy as np
 
-    drawn = (np.sort(rng.choice(unused, size, replace=False)) for _ in range(count))
+    if cap is None:
+        drawn = [np.sort(rng.choice(unused, size, replace=False)) for _ in range(count)]
+    else:
+        drawn = [found for _ in range(count) if len(found := _capped(unused, size, rng, cap)) == size]
     return list(dict.fromkeys(tuple(map(int, task)) for task in drawn))
+
+
+def _capped(unused: Sequence[int], size: int, rng: np.random.Generator, cap: Cap) -> np.ndarray:
+    """Up to `size` classes, ascending, as the cap allows."""
+    import numpy as np
+
+    task: list[int] = []
+    for c in rng.permutation(np.asarray(unused)):
+        same = sum(cap.domains[one] == cap.domains[c] for one in task)
+        if same < cap.most and len(task) < size:
+            task.append(int(c))
+    return np.sort(np.asarray(task))

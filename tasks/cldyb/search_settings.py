@@ -20,8 +20,9 @@ class SearchSettings:
     exploration: c of UCT. scale: returns are divided by it in UCT; None for the spread of the returns seen
     from the root. gamma: discount. backup: what UCT exploits, a node's mean return or its largest.
     commit: the child taken for real has most visits (ties: higher mean) or the largest return (ties: more
-    visits); last tie: the lowest task. dynamic: tasks are proposed anew at every node; else once for each
-    real step and used below it.
+    visits); last tie: the lowest task. quantile: which of the children in that order, 1 for this one, 0 for
+    the last: easier sequences than the hardest. dynamic: tasks are proposed anew at every node; else once
+    for each real step and used below it.
     reuse: keep the subtree of the task taken. whole: only where its returns reach to the end of the sequence;
     returns cut at different depths are not comparable.
     visit_all: roll-outs join the tree, and no subtree is entered again once it is fully explored: as many
@@ -36,6 +37,7 @@ class SearchSettings:
     gamma: float = 1.0
     backup: Literal["mean", "max"] = "mean"
     commit: Literal["visits", "max"] = "visits"
+    quantile: float = 1.0
     dynamic: bool = False
     reuse: Reuse = "whole"
     visit_all: bool = False
@@ -47,8 +49,8 @@ class SearchSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"search: {name} must be at least 1, not {value}")
-        if not (0 <= self.exploration < math.inf and 0 <= self.gamma <= 1):
-            raise UsageError("search: exploration must be finite and at least 0, gamma in [0, 1]")
+        if not (0 <= self.exploration < math.inf and 0 <= self.gamma <= 1 and 0 <= self.quantile <= 1):
+            raise UsageError("search: exploration at least 0 and finite, gamma and quantile in [0, 1]")
         if self.scale is not None and not 0 < self.scale < math.inf:
             raise UsageError(f"search: scale must be positive, not {self.scale}")
         if self.backup not in ("mean", "max") or self.commit not in ("visits", "max"):

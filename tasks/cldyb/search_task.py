@@ -12,9 +12,9 @@ from statistics import fmean
 from typing import NamedTuple
 
 from suite.api import Context, Metric, Score, Task
-from suite.errors import Skip
+from suite.errors import MethodError, Skip
 from tasks.cldyb.contract import Adversary
-from tasks.cldyb.mdp import Ledger
+from tasks.cldyb.mdp import History, Ledger
 from tasks.cldyb.oracles import DRAWN, Range, drawn, recorded, span
 from tasks.cldyb.tabular import Tabular
 
@@ -103,13 +103,24 @@ class SearchTask(Task):
             ledger = Ledger(oracle)
             seed = ctx.seed_for(f"search {name} {k}")
             got = method.within(size, oracle.horizon).find(ledger, seed)
-            hit = float(got.total >= known.best - CLOSE)
-            found.append(Trial(known.closeness(got.total), hit, float(ledger.edges), float(got.simulations)))
+            edges, earned = float(ledger.edges), _earned(oracle, got.tasks)
+            hit = float(earned >= known.best - CLOSE)
+            found.append(Trial(known.closeness(earned), hit, edges, float(got.simulations)))
         return found
 
     def _oracle(self, name: str, k: int, ctx: Context) -> tuple[Tabular, Range]:
         oracle = recorded(name) if name == self.recorded else drawn(name, ctx.rng(f"{name} {k}"))
         return oracle, span(oracle)
+
+
+def _earned(oracle: Tabular, tasks: History) -> float:
+    """The return by the table, whatever the adversary says; MethodError for what is no whole sequence."""
+    steps = [tuple(tasks[: t + 1]) for t in range(len(tasks))]
+    if len(steps) != oracle.horizon or not all(one in oracle.table for one in steps):
+        raise MethodError(
+            f"{tasks} is no sequence of {oracle.horizon} tasks on offer without a class in common"
+        )
+    return sum(oracle.table[one] for one in steps)
 
 
 def _scores(trials: Sequence[Trial], part: str) -> Iterator[Score]:

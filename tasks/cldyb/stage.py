@@ -91,7 +91,8 @@ class Stage:
         """The adversary's problem: tasks proposed by what classes look like to the learners as they are."""
         from tasks.cldyb.actions import Proposer
 
-        propose = Proposer(self._geometry(memo, reads), reduction)
+        domains = [one.domain for one in self.pool.classes]
+        propose = Proposer(self._geometry(memo, reads), reduction, domains)
         return LearnersMDP(memo, propose, horizon, reward, propose.accuracy)
 
     def _geometry(self, memo: Memo, reads: Reads) -> Callable[[History], Geometry]:

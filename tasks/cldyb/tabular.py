@@ -74,11 +74,11 @@ def overlapping(classes: int, size: int) -> tuple[Classes, ...]:
 def trap(rng: np.random.Generator | None = None, noise: float = 0.0) -> Tabular:
     """Five tasks of which three are taken (60 leaves), and a first step that looks best but is not.
 
-    One learner, by accuracies. Task 0 is at once the hardest (0.5), but where it is learned all other tasks
-    after it are easy (0.9). Task 4 first is easy too (0.9), and task 3 right after it is learned at 0.8;
-    after that pair, in this order, task 2 is learned at 0 and wipes out the two before. All else is learned
-    at 0.7, and nothing else is forgotten. Optimum (4, 3, 2), return 1; greedy takes task 0 first and ends at
-    (0.5 + 0.1 + 0.1) / 3. noise: standard deviation of what is added to every reward.
+    One learner, by accuracies. Task 0 is at once the hardest (0.5), but a sequence that has it is easy from
+    then on (0.9, task 0 itself too where it comes later). Task 4 first is easy too (0.9), and task 3 right
+    after it is learned at 0.8; after that pair, in this order, task 2 is learned at 0 and wipes out the two
+    before. All else is learned at 0.7, and nothing else is forgotten. Optimum (4, 3, 2), return 1; greedy
+    takes task 0 first and ends at (0.5 + 0.1 + 0.1) / 3. noise: standard deviation of what is added to every reward.
     """
     tasks = singles(5)
     rows: dict[History, Rows] = {}

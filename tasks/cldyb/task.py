@@ -44,7 +44,8 @@ class PoolTask(Task):
     base_model: of `suite models list`, the frozen backbone of learners that read features and the start of
     those that train an encoder. pool: digits of scikit-learn, or the image sets of the data folder at px x px
     pixels; sources: which of them, commas between, all where it is empty; most: classes of a source at most,
-    0 for all; train, val, test: pictures of a class at most.
+    0 for all; train, val, test: pictures of a class at most. least: a class with fewer val pictures is left
+    out. unseen_by: so is one that this model was trained on, or may have been.
     size: classes of a task. horizon: tasks of a sequence.
     """
 
@@ -56,6 +57,8 @@ class PoolTask(Task):
     train: int = 100
     val: int = 40
     test: int = 60
+    least: int = 1
+    unseen_by: str = ""
     size: int = 10
     horizon: int = 10
 
@@ -71,12 +74,18 @@ class PoolTask(Task):
     def made_pool(self) -> Pool:
         """The pool. DataError where its pictures are not at hand."""
         from tasks.cldyb.images import SOURCES, VARIANTS, Caps, digits_pool, real_pool
+        from tasks.cldyb.pool import seen
 
         caps = Caps(self.train, self.val, self.test)
         named = [part.strip() for part in self.sources.split(",") if part.strip()]
         if self.pool == "digits":
-            return digits_pool(self.px, variants=named or VARIANTS, caps=caps)
-        return real_pool(self.px, sources=named or tuple(SOURCES), caps=caps, most=self.most)
+            made = digits_pool(self.px, variants=named or VARIANTS, caps=caps)
+        else:
+            made = real_pool(self.px, sources=named or tuple(SOURCES), caps=caps, most=self.most)
+        if self.unseen_by:
+            name = f"{made.name}-unseen-by-{self.unseen_by}"
+            made = made.where(lambda one: seen(one, self.unseen_by) == "no", name)
+        return made.where(lambda one: len(one.val) >= self.least, made.name)
 
     def stage(self, ctx: Context) -> Stage:
         """The pool under the backbone; features of a pool are kept in the suite's cache."""
@@ -223,8 +232,13 @@ class PublishedTask(AgainstRandom):
         super().__post_init__()
         if self.part not in ("joint", "transfer", "any"):
             raise ValueError(f"part '{self.part}': joint, transfer or any")
-        if len({(len(one.tasks), len(one.tasks[0])) for one in self.listed}) > 1:
+        listed = self.listed
+        if len({(len(one.tasks), len(one.tasks[0])) for one in listed}) > 1:
             raise ValueError(f"found '{self.found}': sequences of different shapes")
+        if len({one.key for one in listed}) < len(listed):
+            raise ValueError(f"found '{self.found}': a sequence stands there twice")
+        if self.part != "any" and len({tuple(sorted(one.learners)) for one in listed}) > 1:
+            raise ValueError(f"found '{self.found}': found against different learners")
 
     @property
     def listed(self) -> list[FoundSequence]:
@@ -259,18 +273,21 @@ class PublishedTask(AgainstRandom):
 class SeparateTask(AgainstRandom):
     """A search against this learner alone, then this learner on what was found.
 
-    candidates, groups, controls: see `actions.Reduction`. simulations, depth, exploration, backup, commit,
-    dynamic: see `SearchSettings`. images: also for learners that train an encoder, a long search.
+    candidates, groups, controls, per_domain: see `actions.Reduction`. simulations, depth, exploration,
+    backup, commit, quantile, dynamic: see `SearchSettings`. images: also for learners that train an encoder,
+    a long search.
     """
 
     candidates: int = 64
     groups: int = 6
     controls: float = 0.0
+    per_domain: int = 0
     simulations: int = 24
     depth: int = 3
     exploration: float = 2**0.5
     backup: Literal["mean", "max"] = "mean"
     commit: Literal["visits", "max"] = "visits"
+    quantile: float = 1.0
     dynamic: bool = False
     images: bool = False
 
@@ -301,9 +318,10 @@ class SeparateTask(AgainstRandom):
             exploration=self.exploration,
             backup=self.backup,
             commit=self.commit,
+            quantile=self.quantile,
             dynamic=self.dynamic,
         )
-        reduction = Reduction(self.size, self.candidates, self.groups, self.controls)
+        reduction = Reduction(self.size, self.candidates, self.groups, self.controls, self.per_domain)
         return Hunt(self.horizon, search, reduction, Reward(), search_seed, training_seed)
 
     def searched(self, method: ContinualLearner, stage: Stage, ctx: Context) -> FoundSequence:

@@ -108,8 +108,11 @@ class Search:
         by_visits = self.settings.commit == "visits"
         if not self.root.children:
             raise UsageError("search: no task can be taken before the first simulation of its step")
-        winner = max(self.root.children, key=lambda one: (one.visits, one.mean) if by_visits
-                     else (one.best, one.visits))  # fmt: skip
+        ordered = sorted(  # reversed first, so that of equals the lowest task comes last
+            reversed(self.root.children),
+            key=lambda one: (one.visits, one.mean) if by_visits else (one.best, one.visits),
+        )
+        winner = ordered[round(self.settings.quantile * (len(ordered) - 1))]
         children = tuple(
             Child(one.action, one.reward, one.visits, one.mean, one.best) for one in self.root.children
         )

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from methods.cldyb.alignment import Settings, align
 from methods.cldyb.ease import EASE, ensembled, synthesised
 from methods.cldyb.inflora import InfLoRA, designed, extended
 from methods.cldyb.lae import LAE, surer
 from methods.cldyb.mos import MOS, apart, refined
 from suite.errors import UsageError
 from suite.models.training import Streams
-from tests.methods.cldyb.adapt_vits import WIDTH, task, taught
+from tests.methods.cldyb.adapt_vits import BACKBONE, WIDTH, task, taught
 
 A, B, C = task(0, 3), task(1, 4), task(2)
 FAST: Any = {"epochs": 2, "batch": 5, "lr": 0.05}
@@ -210,6 +211,35 @@ def test_the_loss_of_mos() -> None:
     torch.testing.assert_close(found, expected)
     learner.optimizer(learner.network)
     assert set(learner.descent.factors) == {1.0, 0.1}
+
+
+def test_mos_aligns_its_head_with_the_gaussians_of_all_classes_from_the_second_task_on() -> None:
+    settings: Any = {**FAST, "inner": 4, "align_lr": 0.2, "samples": 6}
+    plain, aligned = (taught(MOS(**settings, align_epochs=n), A, B) for n in (0, 3))
+    first = taught(MOS(**settings, align_epochs=3), A)
+    assert torch.equal(
+        first.network.head.weight, taught(MOS(**settings, align_epochs=0), A).network.head.weight
+    )
+    head, found = plain.network.head, aligned.network.head
+    assert not torch.allclose(head.weight, found.weight, atol=1e-3)
+    memory = aligned.memory
+    assert memory["means"].shape == (4, WIDTH) and torch.equal(memory["means"], plain.memory["means"])
+    how = Settings(3, 6, 0.2, 0.9, 5e-4)
+    align(head, memory["means"], memory["covariances"], how, Streams(1), F.cross_entropy)
+    torch.testing.assert_close(head.weight, found.weight)
+
+
+def test_who_begins_a_task_with_a_new_adapter() -> None:
+    """EASE: it adds nothing yet, and its maps down are others. MOS, LAE: the one before goes on."""
+    for kind, anew in ((EASE, True), (MOS, False), (LAE, False)):
+        learner = taught(kind(**FAST, inner=4), A)
+        before, down = learner.representation(B.x), learner.parts[next(iter(learner.parts))].down.clone()
+        learner.prepare(B, (0, 3, 1, 4), Streams(1))
+        unchanged = torch.equal(learner.representation(B.x), before)
+        assert unchanged == (not anew)
+        assert torch.equal(learner.parts[next(iter(learner.parts))].down, down) == (not anew)
+        if anew:
+            torch.testing.assert_close(learner.representation(B.x), BACKBONE.fresh()(B.x).detach())
 
 
 def tokens_within(d: int, k: int, seed: int) -> tuple[Tensor, Tensor]:

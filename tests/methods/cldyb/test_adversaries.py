@@ -87,6 +87,14 @@ def test_flat_monte_carlo_of_depth_one_is_greedy_and_with_all_leaves_is_exact():
     assert FlatMonteCarlo(1500, backup="max").find(mdp, 0).tasks == BruteForce().find(mdp, 0).tasks
 
 
+def test_flat_monte_carlo_with_fewer_looks_than_tasks_draws_which_to_look_at():
+    first = {FlatMonteCarlo(1, depth=1).find(trap(), seed).tasks[0] for seed in range(40)}
+    assert first == set(singles(5))
+    # Greedy takes task 0 wherever it is among the two that are looked at: in 4 of 10 pairs.
+    taken = [FlatMonteCarlo(2, depth=1).find(trap(), seed).tasks[0] for seed in range(200)]
+    assert 56 <= taken.count((0,)) <= 104
+
+
 def test_flat_monte_carlo_prefers_the_best_mean():
     # Mean returns over the 12 leaves below each first task, by enumeration.
     mdp = trap()
@@ -135,6 +143,7 @@ def test_a_budget_sets_the_size_of_each_search():
     assert TreeSearch(simulations=5).within(30, 3).find(table(0), 0).simulations == 30
     assert RandomRestarts().within(7, 3).tries == 7 and RandomTasks().within(7, 3).tries == 1
     assert FlatMonteCarlo().within(30, 3).find(table(0), 0).simulations == 30
+    assert FlatMonteCarlo().within(9, 3).find(table(0), 0).simulations == 9
     assert Annealing().within(30, 3).find(table(0), 0).simulations == 30
     assert Beam().within(30, 3).width == 5 and Greedy().within(30, 3) == Greedy()
 

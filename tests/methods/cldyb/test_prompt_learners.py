@@ -268,6 +268,29 @@ def test_hide_within_a_task_and_which_prefix_a_test_picture_gets() -> None:
     torch.testing.assert_close(learner.representation(x), expected.detach(), atol=1e-5, rtol=1e-4)
 
 
+def test_hide_aligns_both_heads_from_the_second_task_on() -> None:
+    """All else is the same without it; the rest is `align` on what was stored, each at its own rate."""
+    fast: Any = {"inference_epochs": 2, "align_lr": 0.3, **QUICK}
+    plain, aligned = (begun(HiDePrompt(align_epochs=n, **fast)) for n in (0, 3))
+    for learner in (plain, aligned):
+        learner.learn(task(4, 7), 1)
+    assert all(torch.equal(v, plain.state()[k]) for k, v in aligned.state().items())
+    for learner in (plain, aligned):
+        learner.learn(task(2), 2)
+    assert torch.equal(plain.prompts["prefix"], aligned.prompts["prefix"])
+    alone = Network(None, WIDTH)
+    alone.head = plain.network.head
+    for kind, network, each, lr in (
+        ("plain", plain.networks["inference"], 8, 0.3 * 8 / 256),
+        ("prompted", alone, 40, 0.3),
+    ):
+        found = aligned.networks["inference"] if kind == "plain" else aligned.network
+        assert not torch.allclose(network.head.weight, found.head.weight, atol=1e-4)
+        args = (aligned.memory[f"mean.{kind}"], aligned.memory[f"spread.{kind}"])
+        align(network, *args, old=2, each=each, epochs=3, lr=lr, streams=Streams(2), purpose=f"align {kind}")
+        torch.testing.assert_close(network.head.weight, found.head.weight)
+
+
 def test_the_map_of_task_inference() -> None:
     made = Residual(4, Streams(0))
     x = noise(3, 4)

@@ -11,6 +11,7 @@ import torch
 
 from methods.cldyb.adversaries import Greedy, NcmHard, TreeSearch
 from methods.cldyb.er import ER
+from methods.cldyb.floors import RandomGuess
 from methods.cldyb.ranpac import RanPAC
 from methods.cldyb.simplecil import SimpleCIL
 from suite import catalog
@@ -27,14 +28,19 @@ GOOD = [
 ]
 
 
-def failing(method: Any) -> set[str]:
+def failing(method: Any, role: str = "baseline") -> set[str]:
     found = set()
-    for check in checks(SimpleNamespace(method_instance=method)):  # type: ignore[arg-type]
+    planned = SimpleNamespace(method_instance=method, method_spec=SimpleNamespace(role=role))
+    for check in checks(planned):  # type: ignore[arg-type]
         try:
             check()
         except MethodError:
             found.add(check.name)
     return found
+
+
+def test_a_null_may_guess_by_place_and_a_competitor_may_not() -> None:
+    assert failing(RandomGuess(), "null") == set() and failing(RandomGuess()) == {"alone"}
 
 
 @pytest.mark.parametrize("method", GOOD, ids=lambda one: type(one).__name__)
@@ -60,6 +66,36 @@ def forgetful(learner: Any, restore: Any) -> Any:
     return lambda state, seen: restore({k: torch.zeros_like(v) for k, v in state.items()}, seen)
 
 
+def hidden(learner: Any, logits: Any) -> Any:
+    """Counts its lessons beside its state."""
+    learner.lessons = 0
+    plain = learner.learn
+
+    def learn(task: Any, seed: int) -> None:
+        plain(task, seed)
+        learner.lessons += 1
+
+    learner.learn = learn
+    return lambda x: logits(x) * learner.lessons
+
+
+def aliased(learner: Any, restore: Any) -> Any:
+    """Takes the tensors that it is given for its own, and changes them when it learns."""
+    plain, owned = learner.learn, {}
+
+    def learn(task: Any, seed: int) -> None:
+        plain(task, seed)
+        for value in owned.values():
+            value.add_(1)
+
+    def put_back(state: Any, seen: Any) -> None:
+        owned.update(state)
+        restore({k: v.clone() for k, v in state.items()}, seen)
+
+    learner.learn = learn
+    return put_back
+
+
 def by_company(learner: Any, logits: Any) -> Any:
     return lambda x: logits(x) - logits(x).mean(0)
 
@@ -82,6 +118,8 @@ def lenient(learner: Any, learn: Any) -> Any:
     ("changes", "named"),
     [
         ({"restore": forgetful}, "resume"),
+        ({"logits": hidden}, "resume"),
+        ({"restore": aliased}, "copies"),
         ({"logits": by_company}, "alone"),
         ({"logits": backwards}, "columns"),
         ({"learn": lenient}, "repeats"),

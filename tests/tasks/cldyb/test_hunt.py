@@ -45,6 +45,9 @@ def test_the_return_is_one_less_the_final_accuracy_and_replay_gives_the_matrices
         assert stage.follow(method, found.tasks, PLAN.training_seed, "val").matrix == found.matrices[name]
     assert len({c for task in found.tasks for c in task}) == 6
     assert same(found, hunt(stage, LEARNERS, PLAN))
+    backbone = stage.backbone
+    told = (found.settings["base_model"], found.settings["backbone"])
+    assert told == (backbone.name, backbone.fingerprint)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,16 @@ def test_splits_are_of_the_sizes_promised(sets: object) -> None:
     assert pool.classes[4].name == "traffic-signs/n0" and pool.classes[4].origin == "gtsrb/0"
 
 
+def test_a_short_val_is_filled_from_training_rows_that_are_left_over(sets: dict) -> None:
+    pool = real_pool(6, sources=("mnist",), caps=Caps(3, 6, 5))
+    assert sizes(pool) == [(3, 6, 5)] * 4 and repeats(pool) == []
+    for held in pool.classes:
+        rows = [r for r in sets["mnist"] if r["split"] == "train" and f"mnist/{r['label']}" == held.origin]
+        learned = {images.sized(row["image"], 6).tobytes() for row in rows}
+        assert sum(shown.tobytes() in learned for shown in held.val) == 2
+        assert not any(shown.tobytes() in learned for shown in held.test)
+
+
 def test_train_is_of_training_rows_and_no_picture_stands_twice(sets: dict) -> None:
     pool = small()
     assert repeats(pool) == [] and pool.left_out == 0

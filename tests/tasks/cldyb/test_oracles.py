@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from methods.cldyb.adversaries import Greedy, NcmHard, RandomTasks, TreeSearch
 from methods.cldyb.ranpac import RanPAC
 from methods.cldyb.sequence_adversaries import BruteForce
 from suite.api import Context
-from suite.errors import DataError, Skip, UsageError
-from tasks.cldyb.mdp import Reward, rewards
+from suite.errors import DataError, MethodError, Skip, UsageError
+from tasks.cldyb.contract import Found
+from tasks.cldyb.mdp import MDP, Reward, rewards
 from tasks.cldyb.memo import LearnersMDP
 from tasks.cldyb.oracles import DRAWN, Range, drawn, read, recorded, recordings, returns, span, write
 from tasks.cldyb.search_task import SearchTask
@@ -88,6 +90,27 @@ def test_budgets_are_kept_and_all_is_the_recorded_oracle_at_the_headline() -> No
         assert got[metric, "all"] == got[metric, "digits"] == got[metric, "digits at 40"]
     greedy = {(s.metric, s.slice): s.value for s in SMALL.run(Greedy(), Context(seed=0))}
     assert greedy["hit", "trap"] == 0
+
+
+@dataclass(frozen=True)
+class Boasting(Greedy):
+    """Tells larger rewards than its tasks earn. short: leaves out the last task."""
+
+    short: bool = False
+
+    def find(self, mdp: MDP, seed: int) -> Found:
+        plain = super().find(mdp, seed)
+        tasks = plain.tasks[:-1] if self.short else plain.tasks
+        return Found(tasks, tuple(r + 1 for r in plain.rewards), plain.simulations)
+
+
+def test_returns_are_those_of_the_oracle_whatever_an_adversary_says() -> None:
+    told, plain = (
+        {(s.metric, s.value, s.slice) for s in SMALL.run(m, Context(seed=0))} for m in (Boasting(), Greedy())
+    )
+    assert told == plain
+    with pytest.raises(MethodError, match="no sequence of"):
+        list(SMALL.run(Boasting(short=True), Context(seed=0)))
 
 
 def test_an_adversary_that_needs_a_hint_is_left_out_where_there_is_none() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from suite.errors import DataError, UsageError
-from tasks.cldyb.sampling import Support, geometry, greedy_tasks, start_classes, uniform_tasks, within
+from tasks.cldyb.actions import Proposer, Reduction
+from tasks.cldyb.sampling import Cap, Support, geometry, greedy_tasks, start_classes, uniform_tasks, within
 
 
 def support(classes=12, each=4, width=6, seed=0, numbers=None):
@@ -110,3 +111,31 @@ def test_bad_supports_are_refused():
         geometry([broken])
     with pytest.raises(UsageError, match="3 classes a task"):
         greedy_tasks(np.eye(4), [0, 1], 3, np.array([0]))
+
+
+def test_a_cap_keeps_domains_apart_and_is_greedy_among_what_fits():
+    potential = np.ones((6, 6)) * 0.1
+    potential[0, 1] = potential[0, 2] = potential[1, 2] = 0.9  # one domain, much alike
+    potential[0, 3], potential[0, 4] = 0.5, 0.4
+    domains = np.array([0, 0, 0, 1, 1, 2])
+    assert greedy_tasks(potential, range(6), 3, np.array([0])) == [(0, 1, 2)]
+    assert greedy_tasks(potential, range(6), 3, np.array([0]), Cap(domains, 2)) == [(0, 1, 3)]
+    assert greedy_tasks(potential, range(6), 3, np.array([0]), Cap(domains, 1)) == [(0, 3, 5)]
+    # Four classes of three domains do not fit under one a domain.
+    assert greedy_tasks(potential, range(6), 4, np.array([0, 3]), Cap(domains, 1)) == []
+    one_each = uniform_tasks(range(6), 3, 300, np.random.default_rng(0), Cap(domains, 1))
+    assert sorted(one_each) == [(a, b, 5) for a in range(3) for b in (3, 4)]
+    assert uniform_tasks(range(6), 4, 20, np.random.default_rng(0), Cap(domains, 1)) == []
+
+
+def test_a_cap_needs_domains_and_reaches_the_tasks_on_offer():
+    space = geometry([support()])
+    with pytest.raises(UsageError, match="needs the domains"):
+        Proposer(lambda history: space, Reduction(2, per_domain=1))
+    names = ["a" if c % 2 else "b" for c in range(int(space.classes.max()) + 1)]
+    propose = Proposer(lambda history: space, Reduction(2, 16, 4, 0.5, per_domain=1), names)
+    for seed in range(3):
+        tasks = propose((), np.random.default_rng(seed))
+        assert tasks and all(len({c % 2 for c in task}) == 2 for task in tasks)
+    with pytest.raises(UsageError, match="per_domain"):
+        Reduction(per_domain=-1)

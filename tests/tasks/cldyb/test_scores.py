@@ -10,8 +10,10 @@ ONE = ((0.8,), (0.6, 0.5))
 TWO = ((1.0,), (0.5, 1.0))
 
 
-def outcome(name: str, group: str, matrix: object, seconds: float = 1.0) -> Outcome:
-    return Outcome(name, group, matrix, 40, seconds)  # type: ignore[arg-type]
+def outcome(
+    name: str, group: str, matrix: object, seconds: float = 1.0, sizes: tuple[int, ...] = (20, 20)
+) -> Outcome:
+    return Outcome(name, group, matrix, sizes, seconds)  # type: ignore[arg-type]
 
 
 def test_of_one_matrix() -> None:
@@ -31,20 +33,30 @@ def test_of_one_matrix() -> None:
     assert nothing["retention"] == 1.0 and "retention_before" not in nothing
 
 
-def test_all_is_the_headline_and_a_sequence_of_two_trainings_counts_its_examples_once() -> None:
+def test_all_is_the_headline_and_a_sequence_of_two_trainings_is_their_mean() -> None:
     outcomes = [
         outcome("found-0", "found", ONE),
         outcome("found-0", "found", TWO, 3.0),
         outcome("random-0", "random", TWO),
     ]
     got = {(s.metric, s.slice): (s.value, s.n) for s in sequence_scores(outcomes, "found")}
-    both = ((0.55 + 0.75) / 2, 40)
+    both = ((0.55 + 0.75) / 2, None)
     for part in ("all", "found", "found-0"):
         assert got["final_accuracy", part] == pytest.approx(both)
         assert got["train_s", part] == (2.0, None)
     assert got["final_accuracy", "random"] == got["final_accuracy", "random-0"] == (0.75, 40)
     alone = {s.slice for s in sequence_scores(outcomes[:2], "found")}
     assert alone == {"all", "found-0"}
+
+
+def test_examples_are_told_where_the_score_is_their_mean() -> None:
+    """The checks of a submission hold a score of n examples against the mean over its n samples."""
+    uneven = outcome("found-1", "found", TWO, sizes=(30, 10))
+    even = outcome("found-1", "found", TWO)
+    first = outcome("found-0", "found", ONE)
+    for members, n in (((first, even), 80), ((first, uneven), None), ((uneven,), None), ((first,), 40)):
+        got = {s.n for s in sequence_scores(members, "found") if (s.slice, s.metric[0]) == ("all", "f")}
+        assert got == {n}
 
 
 def test_matrix_entries_are_of_the_first_training() -> None:

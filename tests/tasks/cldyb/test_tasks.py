@@ -19,7 +19,7 @@ from tasks.cldyb import registry
 from tasks.cldyb.metrics import final_average
 from tasks.cldyb.sequence import FoundSequence
 from tasks.cldyb.stage import Stage
-from tasks.cldyb.task import PoolTask, PublishedTask, SeparateTask, StaticTask
+from tasks.cldyb.task import PoolTask, PublishedTask, SeparateTask, StaticTask, samples
 
 SIZES: dict[str, Any] = {"size": 2, "horizon": 3, "pool": "digits"}
 LEARNER = RanPAC(dim=20, ridge=1.0)
@@ -77,6 +77,16 @@ def test_static_sequences_are_of_one_domain_a_task_and_all_is_their_mean(stage: 
     assert len({s.index for s in ctx.samples}) == len(ctx.samples)
     named = [s.input for s in ctx.samples if s.input]
     assert len(named) == 12 and named[0] == stage.pool.classes[wanted["static-0"][0][0]].name
+
+
+def test_a_sample_is_numbered_by_its_picture(stage: Stage) -> None:
+    """Ten test pictures a class: sequences of other tasks number the same picture alike."""
+    marks = [[1] * 20, [0] * 20]
+    one, other = (list(samples(stage, tasks, marks, 0)) for tasks in (((0, 5), (2, 3)), ((2, 7), (5, 6))))
+    assert [s.index for s in one] == [*range(10), *range(50, 60), *range(20, 40)]
+    assert {s.index for s in one} & {s.index for s in other} == {*range(50, 60), *range(20, 30)}
+    assert [s.input for s in one if s.input] == [stage.pool.classes[c].name for c in (0, 5, 2, 3)]
+    assert [s.index for s in samples(stage, ((0, 5), (2, 3)), marks, 2)] == [s.index + 240 for s in one]
 
 
 def test_training_seeds_are_averaged_and_random_sequences_are_the_same_for_all(stage: Stage) -> None:
@@ -146,6 +156,14 @@ def test_sequences_are_named_by_their_key(stage: Stage, tmp_path: Path) -> None:
     longer = published(stage, tmp_path / "c.json", tasks=((0, 1, 2), (3, 4, 5), (6, 7, 8))).key
     with pytest.raises(ValueError, match="different shapes"):
         PublishedTask(**SIZES, found=f"a@{found.key[:12]},c@{longer[:12]}")
+    with pytest.raises(ValueError, match="twice"):
+        PublishedTask(**SIZES, found=f"a@{found.key[:12]},a@{found.key[:12]}")
+    others = {"learners": {"er": {}}, "matrices": {"er": found.matrices["ranpac"]}}
+    other = published(stage, tmp_path / "d.json", tasks=((0, 1), (2, 3), (4, 6)), **others).key
+    both = f"a@{found.key[:12]},d@{other[:12]}"
+    with pytest.raises(ValueError, match="different learners"):
+        PublishedTask(**SIZES, found=both, part="joint")
+    assert len(PublishedTask(**SIZES, found=both).listed) == 2
 
 
 def test_a_sequence_of_another_pool_and_none_at_all(stage: Stage, tmp_path: Path) -> None:

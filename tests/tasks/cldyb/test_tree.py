@@ -291,3 +291,21 @@ def test_dead_ends_and_foreign_states_are_told():
     search.run()
     with pytest.raises(UsageError, match="complete"):
         search.advance()
+
+
+@pytest.mark.parametrize(("quantile", "place"), [(1.0, 0), (0.5, 2), (0.0, 4)])
+def test_a_quantile_takes_easier_tasks_in_the_order_of_their_worth(quantile, place):
+    """Five tasks of one step each: the best returns are the rewards themselves."""
+    worth = {(c,): value for c, value in enumerate((0.2, 0.9, 0.4, 0.6, 0.1))}
+    table = {one: worth[one[-1]] for one in histories(singles(5), 1)}
+    search = Search(Tabular(singles(5), 1, table), SearchSettings(30, commit="max", quantile=quantile))
+    ordered = sorted(worth, key=worth.get, reverse=True)
+    assert search.run() == (ordered[place],)
+
+
+def test_of_equals_the_lowest_task_is_taken_at_the_top():
+    table = dict.fromkeys(histories(singles(4), 1), 0.5)
+    for commit in ("max", "visits"):
+        assert Search(Tabular(singles(4), 1, table), SearchSettings(8, commit=commit)).run() == ((0,),)
+    with pytest.raises(UsageError, match="quantile"):
+        SearchSettings(quantile=1.5)
