@@ -78,7 +78,8 @@ def trap(rng: np.random.Generator | None = None, noise: float = 0.0) -> Tabular:
     then on (0.9, task 0 itself too where it comes later). Task 4 first is easy too (0.9), and task 3 right
     after it is learned at 0.8; after that pair, in this order, task 2 is learned at 0 and wipes out the two
     before. All else is learned at 0.7, and nothing else is forgotten. Optimum (4, 3, 2), return 1; greedy
-    takes task 0 first and ends at (0.5 + 0.1 + 0.1) / 3. noise: standard deviation of what is added to every reward.
+    takes task 0 first and ends at (0.5 + 0.1 + 0.1) / 3. noise: standard deviation of what is added to every
+    reward.
     """
     tasks = singles(5)
     rows: dict[History, Rows] = {}
