@@ -2,8 +2,9 @@
 
     of_run(values)     (title, markup) from a run's scores by (metric, slice)
     of_task(settings)  the same from a task's settings
+    SHOWN              metrics that pictures of runs show whole: no table has them besides
 
-Either may be missing. The markup is the family's own, whose code the suite runs anyway; what it puts into it
+Each may be missing. The markup is the family's own, whose code the suite runs anyway; what it puts into it
 from scores or files it escapes itself.
 """
 
@@ -25,6 +26,11 @@ Picture = tuple[str, Markup]
 def of_run(spec: TaskSpec | None, values: Mapping[tuple[str, str], float]) -> list[Picture]:
     """Of a run's scores; none where the task or its family has no pictures."""
     return _made(spec, "of_run", values)
+
+
+def shown(spec: TaskSpec | None) -> frozenset[str]:
+    """The metrics that pictures of the task's runs show whole."""
+    return frozenset(getattr(_module(spec.where.partition(":")[0]), "SHOWN", ())) if spec else frozenset()
 
 
 def of_task(spec: TaskSpec | None, settings: Mapping[str, Any]) -> list[Picture]:

@@ -95,8 +95,8 @@ def _neighbour(run: Row | None) -> View | None:
 
 def _scores(table: Table, entry: Entry, seed: int) -> list[View]:
     """Every metric and slice with a value at this seed: the whole test set first."""
-    names = {metric for metric, _ in entry.values}
-    order = [*table.metrics, *sorted(names.difference(table.metrics))]
+    names = {metric for metric, _ in entry.values} - pictures.shown(table.spec)
+    order = [*(m for m in table.metrics if m in names), *sorted(names.difference(table.metrics))]
     found = []
     for metric in order:
         known = table.spec.metric(metric) if table.spec else None

@@ -14,6 +14,7 @@ from html import escape
 from tasks.cldyb.nodes import Child, Step
 from tasks.cldyb.sequence import FoundSequence
 
+SHOWN = ("accuracy",)
 CELL, LEFT, TOP = 44, 64, 40
 BAR, WIDE, LINE = 18, 420, 26
 HEADS = ("Visits", "Mean return", "Best return", "Reward")

@@ -31,11 +31,12 @@ def spec(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_family_draws_its_runs_and_the_markup_is_kept(spec: Any) -> None:
     made = pictures.of_run(spec, {("a", "all"): 1.0, ("b", "all"): 2.0})
     assert made == [("one", Markup("<svg>2</svg>"))] and isinstance(made[0][1], Markup)
-    assert pictures.of_task(spec, {}) == []
+    assert pictures.of_task(spec, {}) == [] and pictures.shown(spec) == frozenset()
 
 
 def test_a_family_without_pictures_and_a_task_that_is_gone() -> None:
     plain = catalog.task("scan-jump")
     assert pictures.of_run(plain, {("a", "all"): 1.0}) == pictures.of_task(plain, {}) == []
-    assert pictures.of_run(None, {}) == []
+    assert pictures.of_run(None, {}) == [] and pictures.shown(None) == frozenset()
+    assert pictures.shown(catalog.task("cl-static")) == {"accuracy"}
     assert pictures.of_run(replace(plain, where="no.such.place:Task"), {}) == []
