@@ -65,7 +65,7 @@ IMAGES = tuple(
         "omniglot_small",
     )
 )
-JOINT = ""
+JOINT = "joint-real-0@b1ad4299f4dd,joint-real-1@21b623cf8a47,joint-real-2@1c31d01f4b08"
 JOINT_SMOKE = "joint-digits-0@f918dc40c4e9"
 """Found by `python -m tasks.cldyb.emit`, see docs/cldyb.md."""
 
