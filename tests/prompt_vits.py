@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import DeiTConfig, DeiTModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
+from methods.cldyb.gradient import Lesson
 from suite.models.conv_vit import ConvViTConfig, ConvViTForImageClassification
 from suite.models.registry import Images
+from suite.models.training import Streams
 from tasks.cldyb.contract import TaskData
 from tasks.cldyb.features import Encoder, FrozenBackbone
 
@@ -55,3 +58,22 @@ def task(*classes: int, n: int = 6) -> TaskData:
     centres = np.random.default_rng(1).integers(0, 200, (12, PIXELS, PIXELS, 3))
     x = centres[y] + rng.integers(0, 55, (len(y), PIXELS, PIXELS, 3))
     return TaskData(torch.tensor(x, dtype=torch.uint8), torch.tensor(y), classes)
+
+
+def value(tensor: Tensor) -> float:
+    return float(tensor.detach())
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def begun(method: Any, layers: int = 5) -> Any:
+    return method.begin(backbone("vit", layers), 3)
+
+
+def opened(learner: Any, lesson: TaskData, old: tuple[int, ...] = (), seed: int = 5) -> Lesson:
+    """A lesson as it is just before its first step."""
+    made: Lesson = learner.prepare(lesson, (*old, *lesson.classes), Streams(seed))
+    learner.start(made)
+    return made

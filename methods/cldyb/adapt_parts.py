@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -10,16 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Part(nn.Module):
+class Part(nn.Module, ABC):
     """Adds nothing until it has been trained. scale: of what it adds; none learns it, from 1 on."""
 
     def __init__(self, scale: float | None) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(())) if scale is None else scale
 
+    @abstractmethod
     def draw(self, generator: torch.Generator) -> None:
         """Gives the maps down fresh random weights, and makes the part add nothing."""
-        raise NotImplementedError
 
 
 class Bottleneck(Part):

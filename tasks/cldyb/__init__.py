@@ -72,7 +72,7 @@ JOINT_SMOKE = "joint-digits-0@f918dc40c4e9"
 
 def _task(name: str, where: str, summary: str, protocol: str, metrics: Any, **more: Any) -> TaskSpec:
     presets = more.pop("presets", {"smoke": SMOKE, "small": SMALL})
-    fields: dict[str, Any] = {"data": IMAGES, "ceiling": "joint"} | more
+    fields: dict[str, Any] = {"data": IMAGES} | more
     return TaskSpec(
         name=name,
         family="cldyb",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from learner_states import copied, same
+from torch import nn
 
 from methods.cldyb.adapt_seqlora import SeqLoRA
 from methods.cldyb.ease import EASE
@@ -19,7 +20,7 @@ from methods.cldyb.mos import MOS
 from methods.cldyb.slca import SLCA
 from suite.errors import Skip
 from suite.settings import fields_of
-from tasks.cldyb.contract import ContinualLearner, State
+from tasks.cldyb.contract import ContinualLearner
 from tests.methods.cldyb.adapt_vits import BACKBONE, WIDTH, task
 
 QUICK: Any = {"epochs": 2, "batch": 8, "lr": 0.02}
@@ -39,14 +40,6 @@ X = torch.cat([one.x for one in LESSONS])
 
 def name(method: ContinualLearner) -> str:
     return f"{type(method).__name__}-{getattr(method, 'part', '')}"
-
-
-def same(a: State, b: State) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
-
-
-def copied(state: State) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in state.items()}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=name)

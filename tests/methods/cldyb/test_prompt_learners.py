@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from prompt_vits import WIDTH, backbone, task
+from prompt_vits import WIDTH, begun, noise, opened, task, value
 from torch import Tensor
 from torch.nn import functional as F
 
 from methods.cldyb.coda_prompt import CODAPrompt, apartness, orthogonal, weights
 from methods.cldyb.dualprompt import DualPrompt
-from methods.cldyb.gradient import Lesson
 from methods.cldyb.hide_prompt import HiDePrompt, contrast
 from methods.cldyb.l2p import L2P
 from methods.cldyb.network import Network
@@ -24,28 +23,8 @@ from methods.cldyb.prompt_network import Residual
 from methods.cldyb.prompt_training import majority, nearest, similarity
 from suite.errors import UsageError
 from suite.models.training import Streams
-from tasks.cldyb.contract import TaskData
 
 QUICK: Any = {"epochs": 1, "batch": 8}
-
-
-def value(tensor: Tensor) -> float:
-    return float(tensor.detach())
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def begun(method: Any, layers: int = 5) -> Any:
-    return method.begin(backbone("vit", layers), 3)
-
-
-def opened(learner: Any, lesson: TaskData, old: tuple[int, ...] = (), seed: int = 5) -> Lesson:
-    """A lesson as it is just before its first step."""
-    made: Lesson = learner.prepare(lesson, (*old, *lesson.classes), Streams(seed))
-    learner.start(made)
-    return made
 
 
 def read(learner: Any, chosen: Tensor, x: Tensor) -> Tensor:

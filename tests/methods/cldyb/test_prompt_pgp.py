@@ -7,35 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from prompt_vits import WIDTH, backbone, task
-from torch import Tensor
+from prompt_vits import WIDTH, begun, noise, opened, task, value
 
-from methods.cldyb.gradient import Lesson
 from methods.cldyb.pgp import PGP
 from methods.cldyb.prompt_projection import grow, principal, without
-from suite.models.training import Streams
-from tasks.cldyb.contract import TaskData
 
 QUICK: Any = {"epochs": 1, "batch": 8}
-
-
-def value(tensor: Tensor) -> float:
-    return float(tensor.detach())
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def begun(method: Any, layers: int = 5) -> Any:
-    return method.begin(backbone("vit", layers), 3)
-
-
-def opened(learner: Any, lesson: TaskData, old: tuple[int, ...] = (), seed: int = 5) -> Lesson:
-    """A lesson as it is just before its first step."""
-    made: Lesson = learner.prepare(lesson, (*old, *lesson.classes), Streams(seed))
-    learner.start(made)
-    return made
 
 
 def test_a_gradient_keeps_nothing_of_a_basis() -> None:
