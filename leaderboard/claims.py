@@ -10,7 +10,9 @@
    contradicted pair is 5 %.
 3. The claim is contradicted if any pair is; else not run if any pair is; else undecided if any pair is; and
    supported only if all pairs are.
-4. A check runs its function: supported where it holds, contradicted where it does not, not run where its data
+4. A ranking has one pair: how well the ranking of its reference agrees with that of its control, against how
+   well it agrees with the slice that it is about, by Kendall's tau of each seed.
+5. A check runs its function: supported where it holds, contradicted where it does not, not run where its data
    is missing.
 """
 
@@ -23,6 +25,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from leaderboard._by_examples import answers
+from leaderboard._ranking import ranking_pair
 from leaderboard.board import Board, Entry, Table
 from leaderboard.verdicts import VERDICTS as VERDICTS
 from leaderboard.verdicts import Pair as Pair
@@ -30,7 +33,7 @@ from leaderboard.verdicts import Side as Side
 from leaderboard.verdicts import Verdict as Verdict
 from leaderboard.verdicts import decided, measured
 from suite.api import MethodSpec, TaskSpec
-from suite.claims import AnyClaim, Audit, Book, Bound, Check, Claim, Published, problems
+from suite.claims import AnyClaim, Audit, Book, Bound, Check, Claim, Published, Ranking, problems
 from suite.errors import DataError
 
 WORST: tuple[Verdict, ...] = ("contradicted", "not run", "undecided", "supported")
@@ -116,8 +119,17 @@ def _computed(where_code: str) -> tuple[bool, str]:
     return bool(holds), str(found)
 
 
-def _pairs(board: Board, claim: Claim | Bound, tasks: Mapping[str, TaskSpec]) -> list[Pair]:
+def _pairs(board: Board, claim: Claim | Bound | Ranking, tasks: Mapping[str, TaskSpec]) -> list[Pair]:
     tables = {table.task: table for table in board.tables if table.profile == claim.profile}
+    if isinstance(claim, Ranking):
+        metric = claim.metric
+        return [
+            ranking_pair(
+                claim,
+                lambda task, method, part: _entry(tables.get(task), method, metric, part),
+                lambda method, task: command(method, task, claim.profile),
+            )
+        ]
     made = []
     for name in claim.tasks:
         rivals: tuple[str | None, ...] = (None,) if isinstance(claim, Bound) else claim.worse
@@ -132,7 +144,7 @@ def _pair(claim: Claim | Bound, task: TaskSpec, table: Table | None, rival: str 
     sides, missing, commands = [], [], []
     entries: list[Entry] = []
     for name in (first, rival) if rival is not None else (first,):
-        entry, why = _entry(table, name, claim)
+        entry, why = _entry(table, name, claim.metric, claim.slice)
         sides.append(_side(name, entry, claim))
         entries += [entry] if entry is not None else []
         if why:
@@ -157,7 +169,7 @@ def _pair(claim: Claim | Bound, task: TaskSpec, table: Table | None, rival: str 
     return measured(pair, bool(upwards), lambda: [answers(e, claim.metric, claim.slice) for e in entries])
 
 
-def _entry(table: Table | None, method: str, claim: Claim | Bound) -> tuple[Entry | None, str]:
+def _entry(table: Table | None, method: str, metric: str, part: str) -> tuple[Entry | None, str]:
     """The entry that counts, and why it has no value ("" where it has one)."""
     found = [e for e in (table.entries if table else ()) if e.method == method]
     plain = [e for e in found if e.overrides in ("", "{}")]
@@ -165,13 +177,13 @@ def _entry(table: Table | None, method: str, claim: Claim | Bound) -> tuple[Entr
     usable = [e for e in own if e.comparable]
     if not usable:
         return None, _why_none(found, plain, own)
-    entry = min(usable, key=lambda e: (-len(e.per_seed(claim.metric, claim.slice)), e.base_model))
-    if entry.per_seed(claim.metric, claim.slice):
+    entry = min(usable, key=lambda e: (-len(e.per_seed(metric, part)), e.base_model))
+    if entry.per_seed(metric, part):
         return entry, ""
     ended = [f"{count} {status}" for status, count in entry.statuses.items() if status != "ok"]
     if entry.statuses.get("ok"):
-        part = "" if claim.slice == "all" else f" on {claim.slice}"
-        ended.append(f"no value of {claim.metric}{part}")
+        place = "" if part == "all" else f" on {part}"
+        ended.append(f"no value of {metric}{place}")
     return entry, ", ".join(ended)
 
 

@@ -2,6 +2,8 @@
 
     of_run(values)     (title, markup) from a run's scores by (metric, slice)
     of_task(settings)  the same from a task's settings
+    of_board(task, means)  the same from what is measured: means(task) gives for each method the mean over
+                       seeds by (metric, slice), of this task's table or another one's of the same profile
     SHOWN              metrics that pictures of runs show whole: no table has them besides
 
 Each may be missing. The markup is the family's own, whose code the suite runs anyway; what it puts into it
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -21,6 +23,7 @@ from markupsafe import Markup
 from suite.api import TaskSpec
 
 Picture = tuple[str, Markup]
+Means = Callable[[str], Mapping[str, Mapping[tuple[str, str], float]]]
 
 
 def of_run(spec: TaskSpec | None, values: Mapping[tuple[str, str], float]) -> list[Picture]:
@@ -38,9 +41,14 @@ def of_task(spec: TaskSpec | None, settings: Mapping[str, Any]) -> list[Picture]
     return _made(spec, "of_task", settings)
 
 
-def _made(spec: TaskSpec | None, name: str, given: Any) -> list[Picture]:
+def of_board(spec: TaskSpec | None, means: Means) -> list[Picture]:
+    """Of the means that stand in tables: this task's, and beside them other tasks'."""
+    return _made(spec, "of_board", spec.name, means) if spec else []
+
+
+def _made(spec: TaskSpec | None, name: str, *given: Any) -> list[Picture]:
     make = getattr(_module(spec.where.partition(":")[0]), name, None) if spec else None
-    return [(title, Markup(markup)) for title, markup in make(given)] if make else []
+    return [(title, Markup(markup)) for title, markup in make(*given)] if make else []
 
 
 @cache

@@ -1,7 +1,8 @@
 """The vocabulary of claims, and where they are found.
 
 A claim is a sentence of a paper that can be tested: a comparison of methods (`Claim`), a method against a
-fixed value (`Bound`), or something about the protocol itself that is computed (`Check`). Published figures
+fixed value (`Bound`), a ranking that differs from another (`Ranking`), or something about the protocol itself
+that is computed (`Check`). Published figures
 (`Published`) and audit notes (`Audit`) stand beside them. They are data in `tasks/<family>/claims.py`, in
 lists CLAIMS, PUBLISHED and AUDITS; leaderboard/claims.py gives the verdicts, docs/claims.md the rules.
 """
@@ -84,7 +85,31 @@ class Check:
     note: str = ""
 
 
-AnyClaim = Claim | Bound | Check
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """By `metric`, methods rank otherwise on the slice `slice` of `tasks` than on the task `reference`: more
+    so than on the slice `control` of the same tasks.
+
+    How alike two rankings are is Kendall's tau over `methods`, of each seed by itself. Each method takes its
+    values from the one of `tasks` where it has some. The claim holds where the tau of reference and control
+    is above that of reference and slice: the control tells what another draw of the same kind would do.
+    """
+
+    id: str
+    paper: Paper
+    where: str
+    statement: str
+    reference: str
+    tasks: tuple[str, ...]
+    metric: str
+    methods: tuple[str, ...]
+    slice: str
+    control: str
+    profile: Profile = "small"
+    note: str = ""
+
+
+AnyClaim = Claim | Bound | Ranking | Check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +161,8 @@ class Book:
         return (*own, *(a for a in self.audits if not a.about and a.paper == claim.paper))
 
     def published_of(self, claim: AnyClaim) -> tuple[Published, ...]:
-        """The published figures of what a comparison or a bound is about; none for a check."""
-        if isinstance(claim, Check):
+        """The published figures of what a comparison or a bound is about; none for another claim."""
+        if isinstance(claim, Check | Ranking):
             return ()
         methods = (claim.method,) if isinstance(claim, Bound) else (claim.better, *claim.worse)
         key = (claim.metric, claim.slice)
@@ -207,6 +232,8 @@ def problems(
     found = [] if claim.tasks else ["names no task"]
     if claim.profile not in PROFILES:
         found.append(f"no profile '{claim.profile}'")
+    if isinstance(claim, Ranking):
+        return (*found, *_ranking_problems(claim, tasks, methods))
     named: Sequence[str] = (claim.method,) if isinstance(claim, Bound) else (claim.better, *claim.worse)
     found += [f"no method '{name}'" for name in named if name not in methods]
     if isinstance(claim, Claim) and not claim.worse:
@@ -216,6 +243,19 @@ def problems(
     for name in claim.tasks:
         found += _task_problems(claim, tasks.get(name), name, [methods[m] for m in named if m in methods])
     return tuple(found)
+
+
+def _ranking_problems(
+    claim: Ranking, tasks: Mapping[str, TaskSpec], methods: Mapping[str, MethodSpec]
+) -> Iterator[str]:
+    yield from (f"no method '{name}'" for name in claim.methods if name not in methods)
+    if len(claim.methods) < 3 or len(set(claim.methods)) < len(claim.methods):
+        yield "a ranking needs three methods or more, each once"
+    for name in (claim.reference, *claim.tasks):
+        if name not in tasks:
+            yield f"no task '{name}'"
+        elif tasks[name].metric(claim.metric) is None:
+            yield f"task '{name}' has no metric '{claim.metric}'"
 
 
 def _task_problems(

@@ -9,7 +9,7 @@ import toy_plugin
 from scipy import stats
 
 from leaderboard.claims import Judged, judge
-from suite.claims import AnyClaim, Book, Bound, Check, Claim
+from suite.claims import AnyClaim, Book, Bound, Check, Claim, Ranking
 
 TASKS = {spec.name: spec for spec in toy_plugin.TASKS}
 METHODS = {spec.name: spec for spec in toy_plugin.METHODS}
@@ -44,6 +44,22 @@ def bound(method: str, relation: Any, value: float, **more: Any) -> Bound:
         "value": value,
     }
     return Bound(**fields | more)
+
+
+def ranking(**more: Any) -> Ranking:
+    fields: dict[str, Any] = {
+        "id": "a-ranking",
+        "paper": toy_plugin.PAPER,
+        "where": "Table 1",
+        "statement": "Ranks differ.",
+        "reference": "toy",
+        "tasks": ("toy-two",),
+        "metric": "accuracy",
+        "methods": ("toy-coin", "toy-slow", "toy-sum"),
+        "slice": "found",
+        "control": "random",
+    }
+    return Ranking(**fields | more)
 
 
 def check(function: str) -> Check:

@@ -36,6 +36,8 @@ def view(content: Content) -> View:
 
 def methods_of(claim: AnyClaim) -> tuple[str, ...]:
     """The methods that a claim is about; none for a check."""
+    if hasattr(claim, "methods"):
+        return tuple(claim.methods)
     if hasattr(claim, "better"):
         return (claim.better, *claim.worse)
     return (claim.method,) if hasattr(claim, "method") else ()

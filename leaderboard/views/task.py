@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from leaderboard import charts, comparepages, figures, ledger, pareto, pictures
@@ -86,14 +87,41 @@ def _table(content: Content, table: Table, place: int) -> View:
         "beats": embedded(_beaten(table)),
         "plot": _plot(table, found, unit, place),
         "ledger": _ledger(table),
-        "pictures": _pictures(table),
+        "pictures": _pictures(content, table),
     }
 
 
-def _pictures(table: Table) -> list[pictures.Picture]:
-    """Of the settings that the table's first plain entry was measured with."""
-    plain = next((e for e in table.entries if e.overrides in ("", "{}")), None)
-    return pictures.of_task(table.spec, json.loads(plain.cell["task_settings"])) if plain else []
+def _pictures(content: Content, table: Table) -> list[pictures.Picture]:
+    """Of the settings that the table's first plain entry was measured with, then of what was measured."""
+    plain = next(iter(_plain(table)), None)
+    if plain is None:
+        return []
+
+    def means(task: str) -> dict[str, dict[tuple[str, str], float]]:
+        tables = content.by_task.get(task, ())
+        return _means(next((one for one in tables if one.profile == table.profile), None))
+
+    settings = json.loads(plain.cell["task_settings"])
+    return [*pictures.of_task(table.spec, settings), *pictures.of_board(table.spec, means)]
+
+
+def _plain(table: Table | None) -> list[Entry]:
+    """The entries that nobody changed by hand and that compare with each other."""
+    entries = table.entries if table else ()
+    return [e for e in entries if e.overrides in ("", "{}") and e.comparable and not e.only_claimed]
+
+
+def _means(table: Table | None) -> dict[str, dict[tuple[str, str], float]]:
+    """Method, then (metric, slice), to the mean over seeds; a method on several base models is left out, for
+    it has no one value.
+    """
+    entries = _plain(table)
+    once = Counter(e.method for e in entries)
+    return {
+        e.method: {key: mean for key in e.values if (mean := e.mean(*key)) is not None}
+        for e in entries
+        if once[e.method] == 1
+    }
 
 
 def _role(entry: Entry) -> str:

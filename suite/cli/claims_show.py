@@ -47,10 +47,16 @@ def facts(judged: Judged, board: Board) -> Facts:
 
 def tested(claim: AnyClaim) -> str:
     """What is computed for the verdict, in words."""
-    from suite.claims import Bound, Check
+    from suite.claims import Bound, Check, Ranking
 
     if isinstance(claim, Check):
         return f"{claim.where_code}, about {claim.seconds:g} s"
+    if isinstance(claim, Ranking):
+        return (
+            f"Kendall's tau of {claim.metric} over {', '.join(claim.methods)}, between {claim.reference} and "
+            f"{', '.join(claim.tasks)}, profile {claim.profile}: lower on the slice {claim.slice} than on "
+            f"{claim.control}"
+        )
     part = "" if claim.slice == "all" else f" on the slice {claim.slice}"
     place = f"{', '.join(claim.tasks)}{part}, profile {claim.profile}"
     if isinstance(claim, Bound):

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from suite import catalog
 from suite.cli.output import METHOD, TASK
 from suite.cli.running import Request, cell_options, parse_seeds, parse_sets, run_cells, running_options
 from suite.errors import UsageError
+from suite.settings import fields_of
 
-FOUND = "task.found"
+FIELD = "found"
 """The field of tasks that are made of found sequences."""
 KEY = 12
 
@@ -27,6 +29,16 @@ def by_key(path: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"--sequence {path}: the file holds no sequence with a key") from None
     return f"{path}@{str(key)[:KEY]}"
+
+
+def need_sequence(tasks: tuple[str, ...]) -> None:
+    """UsageError for a task that is not made of found sequences."""
+    takes = {name for name, spec in catalog.tasks().items() if FIELD in fields_of(catalog.load(spec.where))}
+    for name in tasks:
+        if name in catalog.tasks() and name not in takes:
+            raise UsageError(
+                f"--sequence: task '{name}' takes no sequence; these do: {', '.join(sorted(takes)) or 'none'}"
+            )
 
 
 @click.command()
@@ -60,6 +72,7 @@ def command(
 
     by_hand, numbers = parse_sets(sets), parse_seeds(seeds)
     if sequence is not None:
-        by_hand |= parse_sets([f"{FOUND}={by_key(sequence)}"])
+        by_hand |= parse_sets([f"task.{FIELD}={by_key(sequence)}"])
+        need_sequence(tasks)
     cells = [plan(t, m, profile, s, by_hand, base_model) for t in tasks for m in methods for s in numbers]
     return run_cells(cells, Request(**rest))

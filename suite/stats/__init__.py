@@ -7,6 +7,7 @@ and it is imported when a function is called. docs/statistics.md says where the 
 """
 
 from suite.bootstrap import Interval, bootstrap_interval
+from suite.stats._correlation import kendall_tau, spearman
 from suite.stats._distributions import t_cdf, t_quantile
 from suite.stats._families import CriticalDifference, MeanRank, critical_difference, mean_rank_intervals
 from suite.stats._intervals import BCA_FROM, bca_interval, mean_interval, seed_interval
@@ -38,6 +39,7 @@ __all__ = [
     "detectable_difference",
     "effect_size",
     "holm",
+    "kendall_tau",
     "mean_interval",
     "mean_rank_intervals",
     "paired_samples",
@@ -48,6 +50,7 @@ __all__ = [
     "seed_interval",
     "seeds_needed",
     "sign_flips",
+    "spearman",
     "t_cdf",
     "t_quantile",
 ]

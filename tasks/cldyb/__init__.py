@@ -23,7 +23,7 @@ RULES = (
     "test. Learners that read features have a frozen backbone; others train a copy of it."
 )
 POOL = (
-    "At small 38 classes that the base model, a small ViT, was not trained on, at 32 x 32 pixels: of "
+    "At small 38 classes that vit-32-clean, a small ViT, was not trained on, at 32 x 32 pixels: of "
     "CIFAR-10, PACS, flowers, Fashion-MNIST, signed digits, MNIST and notMNIST; up to 40 training pictures a "
     "class, and 20 to 40 for adversaries, which rules out traffic signs and Omniglot. At smoke the digits of "
     "scikit-learn. At paper all classes at 224 pixels under ViT-B/16, whose training may have had some of "
@@ -130,6 +130,19 @@ TASKS: list[TaskSpec] = [
         "fixed sequences, as static benchmarks have them",
         "Three fixed sequences in which every task is of one domain.",
         (*OF_A_SEQUENCE, *COST, MATRIX),
+    ),
+    _task(
+        "cl-static-contaminated",
+        "task:StaticTask",
+        "the sequences of cl-static under a backbone that was trained on their classes",
+        "The sequences and pictures of cl-static; at small the base model is the same small ViT trained on "
+        "training pictures of every class, those of the pool among them, so that the difference to cl-static "
+        "is what contamination is worth. Test pictures were in no training.",
+        (*OF_A_SEQUENCE, *COST, MATRIX),
+        presets={
+            "smoke": {**SMOKE, "base_model": "vit-32-contaminated"},
+            "small": {**SMALL, "base_model": "vit-32-contaminated"},
+        },
     ),
     _published(
         "cldyb-seq",

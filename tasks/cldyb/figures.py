@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
+from suite.stats import kendall_tau
 from tasks.cldyb.nodes import Child, Step
 from tasks.cldyb.sequence import FoundSequence
 
 SHOWN = ("accuracy",)
 CELL, LEFT, TOP = 44, 64, 40
 BAR, WIDE, LINE = 18, 420, 26
+ASIDE, BETWEEN = 170, 150
+STATIC, PUBLISHED = "cl-static", ("cldyb-joint", "cldyb-transfer")
+FINAL = ("final_accuracy", "all")
 HEADS = ("Visits", "Mean return", "Best return", "Reward")
 ENTRY = re.compile(r"(.+) step (\d+) task (\d+)")
 COLOURS = ("#3b6ea5", "#c27c2c", "#4d8b57", "#a5506b", "#6f5aa5", "#8a8a34", "#3f8f91", "#b05a3c", "#777777")
@@ -69,6 +73,65 @@ def of_task(settings: Mapping[str, object]) -> list[tuple[str, str]]:
         if found.steps:
             pictures.append((f"The search, {name}", explorer(found)))
     return pictures
+
+
+def of_board(
+    task: str, means: Callable[[str], Mapping[str, Mapping[tuple[str, str], float]]]
+) -> list[tuple[str, str]]:
+    """How learners rank on static, random and found sequences: of those measured on all three.
+
+    Those found against some learners are the same for the learners held out, so that both tasks' rows count.
+    """
+    if task not in PUBLISHED:
+        return []
+    static = means(STATIC)
+    dynamic = {method: of for name in PUBLISHED for method, of in means(name).items()}
+    rows = {
+        method: (static[method].get(FINAL), of.get((FINAL[0], "random")), of.get(FINAL))
+        for method, of in sorted(dynamic.items())
+        if method in static
+    }
+    whole = {method: row for method, row in rows.items() if None not in row}
+    if len(whole) < 3:
+        return []
+    still, by_chance, hunted = ([float(row[k] or 0) for row in whole.values()] for k in range(3))
+    taus = [kendall_tau(still, other) for other in (by_chance, hunted)]
+    if None in taus:
+        return []
+    title = (
+        f"Ranking of {len(whole)} learners. Kendall's tau with static sequences: {taus[0]:.2f} on random "
+        f"ones, {taus[1]:.2f} on found ones"
+    )
+    return [(title, bumps(list(whole), (still, by_chance, hunted)))]
+
+
+def bumps(names: Sequence[str], columns: Sequence[Sequence[float]]) -> str:
+    """A line a learner through its places on static, random and found sequences, the best at the top."""
+    places = [_places(values) for values in columns]
+    across = [ASIDE + k * BETWEEN for k in range(len(columns))]
+    parts = [_opening(2 * ASIDE + BETWEEN * (len(columns) - 1), TOP + LINE * len(names), "Ranks of learners")]
+    for x, head in zip(across, ("static", "random", "found"), strict=True):
+        parts.append(f'<text x="{x}" y="{TOP - 18}" text-anchor="middle" font-weight="600">{head}</text>')
+    for k, name in enumerate(names):
+        heights = [TOP + LINE * of[k] for of in places]
+        path = " ".join(f"{x},{y}" for x, y in zip(across, heights, strict=True))
+        colour = COLOURS[k % len(COLOURS)]
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [
+            f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in zip(across, heights, strict=True)
+        ]
+        shown, label = [f"{100 * values[k]:.1f}" for values in columns], escape(name)
+        parts.append(
+            f'<text x="{across[0] - 10}" y="{heights[0] + 4}" text-anchor="end">{label} {shown[0]}</text>'
+            f'<text x="{across[-1] + 10}" y="{heights[-1] + 4}">{shown[-1]} {label}</text>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _places(values: Sequence[float]) -> list[int]:
+    """From 0 for the largest; of equal ones the first stands first."""
+    order = sorted(range(len(values)), key=lambda k: -values[k])
+    return [order.index(k) for k in range(len(values))]
 
 
 def domains(found: FoundSequence) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from statistics import fmean
+from statistics import fmean, variance
 from typing import NamedTuple
 
+from suite.stats import Interval, t_quantile
 from tasks.cldyb.matrix import Rows, triangle
 
 RANDOM_SEQUENCES = 5
@@ -120,52 +121,21 @@ def gap(random: Sequence[float], found: Sequence[float]) -> Gap:
     return Gap(base - value, (base - value) / base if base else None, base, value)
 
 
-def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Kendall's tau-b of two lists of scores of the same methods; ties count for neither side.
+def gap_interval(random: Sequence[float], found: Sequence[float]) -> Interval | None:
+    """95 % interval of the absolute gap, sequences being the sample: Welch's, for two means.
 
-    None where one list is constant: nothing is ranked. ValueError for lists of different lengths or NaN.
+    None for fewer than two found sequences, or where neither side varies. Sequences that share classes are
+    not independent, so that it is too narrow where found ones overlap much.
     """
-    _paired(a, b)
-    concordance = untied_a = untied_b = 0
-    for i in range(len(a)):
-        for j in range(i):
-            first, second = _sign(a[i] - a[j]), _sign(b[i] - b[j])
-            concordance += first * second
-            untied_a += first != 0
-            untied_b += second != 0
-    return concordance / math.sqrt(untied_a * untied_b) if untied_a and untied_b else None
-
-
-def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Spearman's correlation: Pearson's of the ranks, tied values sharing the mean of their ranks.
-
-    None where one list is constant. ValueError for lists of different lengths or NaN.
-    """
-    _paired(a, b)
-    middle = (len(a) + 1) / 2
-    first, second = ([rank - middle for rank in shared_ranks(values)] for values in (a, b))
-    spread = math.sqrt(sum(x * x for x in first) * sum(y * y for y in second))
-    return sum(x * y for x, y in zip(first, second, strict=True)) / spread if spread else None
-
-
-def shared_ranks(values: Sequence[float]) -> list[float]:
-    """The rank of each value from 1 for the smallest; tied values share the mean of their ranks."""
-    ordered = sorted(values)
-    places: dict[float, list[int]] = {}
-    for place, value in enumerate(ordered, 1):
-        places.setdefault(value, []).append(place)
-    return [fmean(places[value]) for value in values]
-
-
-def _paired(a: Sequence[float], b: Sequence[float]) -> None:
-    if len(a) != len(b) or len(a) < 2:
-        raise ValueError(f"rankings of {len(a)} and {len(b)} methods: both must be of the same two or more")
-    if not all(map(math.isfinite, (*a, *b))):
-        raise ValueError("a ranking has a score that is not finite; leave out the methods that have none")
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+    if len(found) < 2:
+        return None
+    errors = [variance(values) / len(values) for values in (random, found)]
+    if not (total := sum(errors)):
+        return None
+    df = total**2 / sum(e * e / (len(v) - 1) for e, v in zip(errors, (random, found), strict=True))
+    half = t_quantile(0.975, max(1, math.floor(df))) * math.sqrt(total)
+    middle = fmean(random) - fmean(found)
+    return Interval(middle - half, middle + half)
 
 
 def class_overlap(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]]) -> float:

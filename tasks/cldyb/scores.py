@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ COST = (
 MATRIX = Metric("accuracy", "neutral", "fraction", "one entry of the accuracy matrix, first training seed")
 GAPS = (
     Metric("gap", "neutral", "fraction", "final accuracy on random sequences less that on found ones"),
+    Metric("gap_lo", "neutral", "fraction", "lower end of its 95% interval, sequences being the sample"),
+    Metric("gap_hi", "neutral", "fraction", "upper end of its 95% interval, sequences being the sample"),
     Metric("gap_relative", "neutral", "fraction", "the same, as a share of that on random ones"),
     Metric("retention_gap", "neutral", "ratio", "retention on random sequences less that on found ones"),
 )
@@ -120,17 +122,21 @@ def matrix_scores(outcomes: Sequence[Outcome]) -> Iterator[Score]:
 
 def gap_scores(outcomes: Sequence[Outcome]) -> Iterator[Score]:
     """How much lower a learner is on found sequences than on random ones; above 0 they are harder."""
-    random, found = (
-        [of_matrix(one.matrix) for one in outcomes if one.group == group] for group in ("random", "found")
-    )
-    of = metrics.gap([row["final_accuracy"] for row in random], [row["final_accuracy"] for row in found])
-    yield Score("gap", of.absolute, len(random) + len(found))
+    random, found = (_by_sequence(outcomes, group) for group in ("random", "found"))
+    ends = [[row["final_accuracy"] for row in rows] for rows in (random, found)]
+    of, interval = metrics.gap(*ends), metrics.gap_interval(*ends)
+    yield Score("gap", of.absolute)
+    if interval is not None:
+        yield Score("gap_lo", interval.low)
+        yield Score("gap_hi", interval.high)
     if of.relative is not None:
-        yield Score("gap_relative", of.relative, len(random) + len(found))
-    kept: Mapping[str, list[float]] = {
-        name: [row["retention"] for row in rows if "retention" in row]
-        for name, rows in (("random", random), ("found", found))
-    }
-    if len(kept["random"]) >= metrics.RANDOM_SEQUENCES and kept["found"]:
-        value = metrics.gap(kept["random"], kept["found"]).absolute
-        yield Score("retention_gap", value, sum(map(len, kept.values())))
+        yield Score("gap_relative", of.relative)
+    kept = [[row["retention"] for row in rows if "retention" in row] for rows in (random, found)]
+    if len(kept[0]) >= metrics.RANDOM_SEQUENCES and kept[1]:
+        yield Score("retention_gap", metrics.gap(*kept).absolute)
+
+
+def _by_sequence(outcomes: Sequence[Outcome], group: str) -> list[dict[str, float]]:
+    """The means of each sequence of a group over its trainings."""
+    names = dict.fromkeys(one.name for one in outcomes if one.group == group)
+    return [means([one for one in outcomes if one.name == name]) for name in names]

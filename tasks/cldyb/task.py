@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from suite.api import Context, Sample, Score, Task
 from suite.errors import Skip
+from suite.kept import Kept
 from tasks.cldyb import scores
 from tasks.cldyb.contract import ContinualLearner, History
 from tasks.cldyb.orders import domain_order, random_order
 from tasks.cldyb.stage import Stage
-from tasks.quantization.kept import Kept
 
 if TYPE_CHECKING:
     from tasks.cldyb.hunt import Hunt

@@ -40,3 +40,16 @@ def test_a_family_without_pictures_and_a_task_that_is_gone() -> None:
     assert pictures.of_run(None, {}) == [] and pictures.shown(None) == frozenset()
     assert pictures.shown(catalog.task("cl-static")) == {"accuracy"}
     assert pictures.of_run(replace(plain, where="no.such.place:Task"), {}) == []
+
+
+def test_a_family_draws_what_stands_in_tables(spec: Any) -> None:
+    seen = []
+
+    def of_board(task: str, means: Any) -> list[tuple[str, str]]:
+        seen.append((task, means("other")))
+        return [("board", "<svg/>")]
+
+    sys.modules["drawing.figures"].of_board = of_board  # type: ignore[attr-defined]
+    assert pictures.of_board(spec, lambda name: {name: {}}) == [("board", Markup("<svg/>"))]
+    assert seen == [(spec.name, {"other": {}})]
+    assert pictures.of_board(None, lambda name: {}) == []

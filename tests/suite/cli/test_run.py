@@ -223,4 +223,4 @@ def test_a_sequence_is_named_by_its_file_and_key(tmp_path: Path) -> None:
     result = run(f"--method toy-good --sequence {bad}")
     assert result.exit_code == 2 and "holds no sequence with a key" in result.output
     result = run(f"--method toy-good --sequence {good}")
-    assert result.exit_code == 2 and "no field 'found'" in result.output
+    assert result.exit_code == 2 and "task 'toy' takes no sequence; these do: cldyb-" in result.output

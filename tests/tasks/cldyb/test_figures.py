@@ -108,3 +108,33 @@ def test_nothing_in_a_picture_runs(found: FoundSequence) -> None:
     evil = replace(found, names={str(c): f"x/<script>{c}" for c in range(4)})
     for text in (figures.explorer(evil), figures.domains(evil)):
         assert not re.search(r"<script|on\w+=|href", text)
+
+
+def test_ranks_on_static_random_and_found_sequences() -> None:
+    """Three learners are measured on all; one has no static row and one is Joint, found sequences of both
+    tasks counting. Static and random rank alike (tau 1), found the other way round (tau -1).
+    """
+
+    def row(random: float, found: float) -> dict[tuple[str, str], float]:
+        return {("final_accuracy", "random"): random, ("final_accuracy", "all"): found}
+
+    tables = {
+        "cl-static": {
+            name: {("final_accuracy", "all"): v} for name, v in (("a", 0.9), ("b", 0.8), ("<c>", 0.7))
+        },
+        "cldyb-joint": {"a": row(0.6, 0.1), "elsewhere": row(0.1, 0.1)},
+        "cldyb-transfer": {"b": row(0.5, 0.2), "<c>": row(0.4, 0.3)},
+    }
+    ((title, markup),) = figures.of_board("cldyb-joint", lambda name: tables.get(name, {}))
+    assert title == (
+        "Ranking of 3 learners. Kendall's tau with static sequences: 1.00 on random ones, -1.00 on found ones"
+    )
+    root = ElementTree.fromstring(markup)
+    lines = [line.get("points", "").split() for line in root.iter(f"{SVG}polyline")]
+    heights = [[float(point.split(",")[1]) for point in line] for line in lines]
+    assert [h[0] < h[2] for h in heights] == [False, True, False]  # names in order: <c>, a, b
+    assert sorted(h[0] for h in heights) == sorted(h[2] for h in heights)
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert texts[:3] == ["static", "random", "found"] and "a 90.0" in texts and "30.0 <c>" in texts
+    assert figures.of_board("cl-static", lambda name: tables.get(name, {})) == []
+    assert figures.of_board("cldyb-joint", lambda name: {}) == []

@@ -138,37 +138,14 @@ def test_no_gap(random: list[float], found: list[float], message: str) -> None:
         metrics.gap(random, found)
 
 
-few = st.integers(0, 4).map(lambda k: k / 4)  # ties are common
-many = st.floats(-1e6, 1e6, allow_nan=False)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.one_of(*(st.lists(st.tuples(v, v), min_size=2, max_size=12) for v in (few, many))))
-def test_rank_correlations_are_scipys(pairs: list[tuple[float, float]]) -> None:
-    a, b = (list(values) for values in zip(*pairs, strict=True))
-    if len({*a}) == 1 or len({*b}) == 1:
-        assert metrics.kendall_tau(a, b) is None and metrics.spearman(a, b) is None
-        return
-    assert metrics.kendall_tau(a, b) == pytest.approx(stats.kendalltau(a, b).statistic, abs=1e-12)
-    assert metrics.spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic, abs=1e-12)
-    assert metrics.shared_ranks(a) == stats.rankdata(a).tolist()
-
-
-def test_rank_correlations_by_hand() -> None:
-    # pairs: (1,2) and (1,3) agree, (2,3) is tied in b; of the three, two are untied in b
-    assert metrics.kendall_tau([1, 2, 3], [1, 2, 2]) == pytest.approx(2 / math.sqrt(3 * 2))
-    assert metrics.spearman([1, 2, 3], [1, 2, 2]) == pytest.approx(1.5 / math.sqrt(2 * 1.5))
-    assert metrics.kendall_tau([1, 2, 3], [9, 5, 1]) == metrics.spearman([1, 2, 3], [9, 5, 1]) == -1
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "message"),
-    [([1, 2], [1], "2 and 1 methods"), ([1], [1], "two or more"), ([1, math.nan], [1, 2], "not finite")],
-)
-def test_no_rankings(a: list[float], b: list[float], message: str) -> None:
-    for correlation in (metrics.kendall_tau, metrics.spearman):
-        with pytest.raises(ValueError, match=message):
-            correlation(a, b)
+def test_the_interval_of_a_gap_is_welchs() -> None:
+    random, found = [0.5, 0.62, 0.71, 0.6, 0.64], [0.4, 0.52, 0.47]
+    low, high = metrics.gap_interval(random, found) or (0, 0)
+    test = stats.ttest_ind(random, found, equal_var=False)
+    half = stats.t.ppf(0.975, math.floor(test.df)) * (np.mean(random) - np.mean(found)) / test.statistic
+    assert ((low + high) / 2, (high - low) / 2) == pytest.approx((np.mean(random) - np.mean(found), half))
+    assert metrics.gap_interval(random, [0.4]) is None
+    assert metrics.gap_interval([0.5] * 5, [0.4] * 2) is None
 
 
 def test_overlap_of_sequences_by_hand() -> None:

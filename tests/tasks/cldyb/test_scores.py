@@ -72,3 +72,16 @@ def test_gaps_are_random_less_found() -> None:
     outcomes = [outcome(f"random-{k}", "random", TWO) for k in range(5)] + [outcome("f", "found", ONE)]
     got = {s.metric: s.value for s in gap_scores(outcomes)}
     assert got == pytest.approx({"gap": 0.2, "gap_relative": 0.2 / 0.75, "retention_gap": 0.75 - 0.875})
+    assert {s.n for s in gap_scores(outcomes)} == {None}, "sequences are no test examples"
+
+
+def test_a_sequence_counts_once_in_a_gap_however_often_it_is_learned() -> None:
+    outcomes = [outcome(f"random-{k}", "random", TWO) for k in range(5)]
+    outcomes += [outcome("a", "found", ONE)] * 3 + [outcome("b", "found", TWO)]
+    got = {s.metric: s.value for s in gap_scores(outcomes)}
+    # final accuracy is 0.55 on ONE and 0.75 on TWO
+    assert got["gap"] == pytest.approx(0.75 - (0.55 + 0.75) / 2)
+    # error of the found mean: sd 0.1 * sqrt(2) over sqrt(2); random ones do not vary; one degree of freedom
+    assert (got["gap_lo"], got["gap_hi"]) == pytest.approx(
+        (0.1 - 12.7062 * 0.1, 0.1 + 12.7062 * 0.1), rel=1e-5
+    )
