@@ -320,6 +320,14 @@ METHODS: list[MethodSpec] = [
         "random look-aheads shared out evenly, no tree",
     ),
     _method("ncm-hard", "adversaries:NcmHard", CLDYB, "baseline", "the task that class means answer worst"),
+    _method(
+        "gradient-proxy",
+        "gradient_adversary:GradientHard",
+        CLDYB,
+        "baseline",
+        "the task whose gradient points most against that of the tasks so far",
+        deviations="A reviewer of the paper asked for such a thing; the formula is this suite's own.",
+    ),
     _method("beam", "sequence_adversaries:Beam", CLDYB, "baseline", "beam search"),
     _method(
         "annealing", "sequence_adversaries:Annealing", CLDYB, "baseline", "simulated annealing of sequences"

@@ -42,7 +42,17 @@ BUDGETS = [
         source=SOURCE,
     ),
     Budget(
-        ("mcts*", "random-*", "greedy", "flat-monte-carlo", "ncm-hard", "beam", "annealing", "brute-force"),
+        (
+            "mcts*",
+            "random-*",
+            "greedy",
+            "flat-monte-carlo",
+            "ncm-hard",
+            "gradient-proxy",
+            "beam",
+            "annealing",
+            "brute-force",
+        ),
         trials=0,
         tuned_on=(),
         note="Defaults; nothing was chosen on the oracles.",

@@ -51,13 +51,13 @@ def hunt(
     kept: Path | None = None,
     report: Report | None = None,
 ) -> FoundSequence:
-    """The sequence that the tree search finds against these learners, all reading the same.
+    """The sequence that the tree search finds against these learners.
 
     kept: a file for the state of the search, read where it is there, written while it goes on and left in
     place at the end. UsageError where it is of another search.
     """
     memo = stage.memo(learners, plan.training_seed)
-    (reads,) = {method.reads for method in learners.values()}
+    reads = {name: method.reads for name, method in learners.items()}
     problem = stage.problem(memo, plan.reduction, plan.horizon, reads, plan.reward)
     identity = _identity(stage, learners, plan)
     search, before = _resumed(problem, plan, memo, kept, identity)

@@ -76,6 +76,12 @@ class MDP(ABC):
         """How well nearest class means would answer `action`, untaught; None where that is unknown."""
         return None
 
+    def opposition(self, history: History, action: Classes) -> float | None:
+        """How much the loss gradient of `action` points against that of the history, -1 to 1; None where that
+        is unknown.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Reward:
@@ -183,6 +189,9 @@ class Ledger(MDP):
 
     def easiness(self, history: History, action: Classes) -> float | None:
         return self.inner.easiness(history, action)
+
+    def opposition(self, history: History, action: Classes) -> float | None:
+        return self.inner.opposition(history, action)
 
     def reward(self, history: History, action: Classes) -> float:
         self.calls += 1

@@ -25,9 +25,10 @@ Row = tuple[float, ...]
 class Memo:
     """Learners by name, moved from history to history.
 
-    begin: makes each learner, nothing learned yet. data: the training examples of a task. examine: the
-    accuracies of a learner on the tasks of a history, in order. seed: of all training (`training_seed`).
-    keep: states kept over all learners, the most lately used; the state before the first task is always kept.
+    begin: makes each learner, nothing learned yet. data: what a learner, by name, learns a task from.
+    examine: the accuracies of a learner, by name, on the tasks of a history, in order. seed: of all training
+    (`training_seed`). keep: states kept over all learners, the most lately used; the state before the first
+    task is always kept.
 
     trainings: transitions learned for the first time. relearned: those learned again because no state was
     kept.
@@ -36,8 +37,8 @@ class Memo:
     def __init__(
         self,
         begin: Mapping[str, Callable[[], Learner]],
-        data: Callable[[Classes], TaskData],
-        examine: Callable[[Learner, History], Sequence[float]],
+        data: Callable[[str, Classes], TaskData],
+        examine: Callable[[str, Learner, History], Sequence[float]],
         seed: int,
         keep: int = 64,
     ) -> None:
@@ -62,7 +63,7 @@ class Memo:
             return ()
         known = self._rows.get((name, history))
         if known is None:
-            known = tuple(float(value) for value in self._examine(self.at(name, history), history))
+            known = tuple(float(value) for value in self._examine(name, self.at(name, history), history))
             if len(known) != len(history) or not all(isfinite(one) and 0 <= one <= 1 for one in known):
                 raise MethodError(
                     f"learner '{name}' after {len(history)} tasks: {known} are not {len(history)} accuracies"
@@ -104,7 +105,7 @@ class Memo:
     def _learn(self, name: str, learner: Learner, history: History) -> None:
         key = (name, history)
         self._at[name] = None  # stays so where learning fails half way
-        learner.learn(self._data(history[-1]), training_seed(self.seed, history))
+        learner.learn(self._data(name, history[-1]), training_seed(self.seed, history))
         self._at[name] = history
         self.relearned += key in self._rows
         self._rows.setdefault(key, None)
@@ -134,7 +135,8 @@ class Memo:
 class LearnersMDP(MDP):
     """The decision problem that real learners make.
 
-    propose: the tasks that a history is offered. easy: `MDP.easiness`, where it is known.
+    propose: the tasks that a history is offered. easy, opposed: `MDP.easiness` and `MDP.opposition`, where
+    they are known.
     """
 
     def __init__(
@@ -144,8 +146,10 @@ class LearnersMDP(MDP):
         horizon: int,
         reward: Reward | None = None,
         easy: Callable[[History, Classes], float] | None = None,
+        opposed: Callable[[History, Classes], float] | None = None,
     ) -> None:
-        self.memo, self.horizon, self._propose, self._easy = memo, horizon, propose, easy
+        self.memo, self.horizon, self._propose = memo, horizon, propose
+        self._easy, self._opposed = easy, opposed
         self._reward = reward or Reward()
 
     def actions(self, history: History, rng: np.random.Generator) -> tuple[Classes, ...]:
@@ -156,6 +160,9 @@ class LearnersMDP(MDP):
 
     def easiness(self, history: History, action: Classes) -> float | None:
         return None if self._easy is None else self._easy(history, action)
+
+    def opposition(self, history: History, action: Classes) -> float | None:
+        return None if self._opposed is None else self._opposed(history, action)
 
 
 def reference_losses(

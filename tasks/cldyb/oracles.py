@@ -77,7 +77,9 @@ def drawn(name: str, rng: np.random.Generator) -> Tabular:
 
 
 class Recorded(Tabular):
-    """An oracle of real learners. easy: how easy each task looked after each history."""
+    """An oracle of real learners. easy, opposed: `MDP.easiness` and `MDP.opposition` of each step; opposed is
+    empty in recordings that are older than it.
+    """
 
     def __init__(
         self,
@@ -85,13 +87,17 @@ class Recorded(Tabular):
         horizon: int,
         rows: Mapping[History, Rows],
         easy: Mapping[History, float],
+        opposed: Mapping[History, float] | None = None,
     ) -> None:
         plain = from_accuracies(tasks, horizon, rows, Reward())
         super().__init__(tasks, horizon, plain.table)
-        self._easy = dict(easy)
+        self._easy, self._opposed = dict(easy), dict(opposed or {})
 
     def easiness(self, history: History, action: Classes) -> float | None:
         return self._easy[(*history, action)]
+
+    def opposition(self, history: History, action: Classes) -> float | None:
+        return self._opposed.get((*history, action))
 
 
 def write(
@@ -111,7 +117,8 @@ def write(
         counts = [
             [round(value * examined[task]) for value, task in zip(row, one, strict=True)] for row in rows[one]
         ]
-        found.append([[tasks.index(task) for task in one], counts, mdp.easiness(one[:-1], one[-1])])
+        looks = [ask(one[:-1], one[-1]) for ask in (mdp.easiness, mdp.opposition)]
+        found.append([[tasks.index(task) for task in one], counts, *looks])
     told = {
         "format": FORMAT,
         "about": dict(about),
@@ -147,10 +154,13 @@ def read(path: Path) -> Recorded:
         sizes = told["examined"]
         rows: dict[History, Rows] = {}
         easy: dict[History, float] = {}
-        for order, counts, value in told["rows"]:
+        opposed: dict[History, float] = {}
+        for order, counts, value, *more in told["rows"]:
             one = tuple(tasks[i] for i in order)
             rows[one] = [[right / sizes[i] for right, i in zip(row, order, strict=True)] for row in counts]
             easy[one] = value
-        return Recorded(tasks, told["horizon"], rows, easy)
+            if more and more[0] is not None:
+                opposed[one] = more[0]
+        return Recorded(tasks, told["horizon"], rows, easy, opposed)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"{path}: no recorded oracle can be read: {error}") from error

@@ -35,7 +35,7 @@ def main(profile: str, names: tuple[str, ...], count: int, horizon: int, seed: i
         stage = task.stage(Context(seed=seed))
         memo = stage.memo(learners, seed)
         reduction = replace(task.plan(seed, seed).reduction, groups=count)
-        (reads,) = {method.reads for method in learners.values()}
+        reads = {name: method.reads for name, method in learners.items()}
         problem = stage.problem(memo, reduction, horizon, reads)
         tasks = sorted(problem.actions((), stream(seed, "recorded")))
         whole = list(histories(tasks, horizon))

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.errors import Skip
 from tasks.cldyb.contract import Classes, ContinualLearner, History, Learner, Reads, TaskData
 from tasks.cldyb.mdp import seed_of, training_seed
 from tasks.cldyb.memo import LearnersMDP, Memo
@@ -65,42 +64,57 @@ class Stage:
         )
 
     def memo(self, methods: Mapping[str, ContinualLearner], seed: int, keep: int = 256) -> Memo:
-        """Learners that are taught as an adversary asks, examined on the validation split.
-
-        All must read the same: Skip where some read features and others images.
+        """Learners that are taught as an adversary asks, each with what it reads, examined on the validation
+        split.
         """
         from tasks.cldyb.matrix import accuracies
 
-        reads = {method.reads for method in methods.values()}
-        if len(reads) > 1:
-            raise Skip("a search with learners of features and learners of images at once is not provided")
-        (kind,) = reads
-
-        def examine(learner: Learner, history: History) -> Sequence[float]:
-            return accuracies(learner, [self.examples(task, "val", kind) for task in history])
+        def examine(name: str, learner: Learner, history: History) -> Sequence[float]:
+            reads = methods[name].reads
+            return accuracies(learner, [self.examples(task, "val", reads) for task in history])
 
         begin: dict[str, Callable[[], Learner]] = {
             name: lambda method=method: self.begin(method, seed)  # type: ignore[misc]
             for name, method in methods.items()
         }
-        return Memo(begin, lambda task: self.task(task, kind), examine, seed, keep)
+        return Memo(begin, lambda name, task: self.task(task, methods[name].reads), examine, seed, keep)
 
     def problem(
-        self, memo: Memo, reduction: Reduction, horizon: int, reads: Reads, reward: Reward | None = None
+        self,
+        memo: Memo,
+        reduction: Reduction,
+        horizon: int,
+        reads: Mapping[str, Reads],
+        reward: Reward | None = None,
     ) -> LearnersMDP:
-        """The adversary's problem: tasks proposed by what classes look like to the learners as they are."""
+        """The adversary's problem: tasks proposed by what classes look like to the learners as they are.
+
+        reads: what each learner of the memo reads.
+        """
         from tasks.cldyb.actions import Proposer
+        from tasks.cldyb.opposition import Opposed
 
         domains = [one.domain for one in self.pool.classes]
         propose = Proposer(self._geometry(memo, reads), reduction, domains)
-        return LearnersMDP(memo, propose, horizon, reward, propose.accuracy)
 
-    def _geometry(self, memo: Memo, reads: Reads) -> Callable[[History], Geometry]:
+        def shown(name: str, classes: Sequence[int]) -> Examples:
+            from tasks.cldyb.pool import stacked
+
+            if reads[name] == "features":
+                return stacked([self.features.train[c][:SUPPORT] for c in classes], classes)
+            return stacked([self.pool.classes[c].train[:SUPPORT] for c in classes], classes)
+
+        return LearnersMDP(memo, propose, horizon, reward, propose.accuracy, Opposed(memo, shown))
+
+    def _geometry(self, memo: Memo, reads: Mapping[str, Reads]) -> Callable[[History], Geometry]:
         """Of all classes at a history: one for all histories where encoders are frozen."""
         from tasks.cldyb.sampling import geometry
 
-        if reads == "features":
-            same = geometry([_support([part[:SUPPORT] for part in self.features.train])])
+        frozen = None
+        if "features" in reads.values():
+            frozen = _support([part[:SUPPORT] for part in self.features.train])
+        if frozen is not None and "images" not in reads.values():
+            same = geometry([frozen])
             return lambda history: same
         import torch
 
@@ -111,6 +125,9 @@ class Stage:
             if history not in known:
                 supports = []
                 for name in memo.names:
+                    if frozen is not None and reads[name] == "features":
+                        supports.append(frozen)
+                        continue
                     learner = memo.at(name, history)
                     supports.append(_support([learner.representation(part).numpy() for part in parts]))
                 known[history] = geometry(supports)

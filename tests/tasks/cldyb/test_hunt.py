@@ -13,7 +13,7 @@ import pytest
 from methods.cldyb.er import ER
 from methods.cldyb.ranpac import RanPAC
 from methods.cldyb.simplecil import SimpleCIL
-from suite.errors import Skip, UsageError
+from suite.errors import UsageError
 from tasks.cldyb import hunt as hunting
 from tasks.cldyb.actions import Reduction
 from tasks.cldyb.contract import Learner, SearchSettings
@@ -130,19 +130,28 @@ def test_a_limit_of_time_takes_a_step_after_one_simulation_at_least(stage: Stage
     assert found.simulations == 3 and len(found.tasks) == 3
 
 
-def test_learners_of_features_and_of_images_are_not_searched_together(stage: Stage) -> None:
-    with pytest.raises(Skip, match="not provided"):
-        hunt(stage, {**LEARNERS, "images": ER(reads="images")}, PLAN)
+def test_learners_of_features_and_of_images_are_searched_together(stage: Stage) -> None:
+    images = ER(reads="images", exemplars=6, replay=4, epochs=1, batch=8, lr=0.05)
+    both = {**LEARNERS, "images": images}
+    found = hunt(stage, both, PLAN)
+    for name, method in both.items():
+        alone = stage.follow(method, found.tasks, PLAN.training_seed, "val").matrix
+        assert found.matrices[name] == alone
+    # What is offered at the start, before any encoder has moved, is what learners of features are offered.
+    first = hunt(stage, LEARNERS, PLAN).steps[0]
+    assert {child.task for child in found.steps[0].children} == {child.task for child in first.children}
 
 
 def test_a_trained_encoder_is_asked_what_classes_look_like_to_it(stage: Stage) -> None:
     method = ER(reads="images", exemplars=6, replay=4, epochs=1, batch=8, lr=0.05)
     memo = stage.memo({"er": method}, 0)
-    problem = stage.problem(memo, Reduction(2, 12, 4), 3, "images")
-    frozen = stage.problem(stage.memo(LEARNERS, 0), Reduction(2, 12, 4), 3, "features")
+    problem = stage.problem(memo, Reduction(2, 12, 4), 3, {"er": "images"})
+    frozen = stage.problem(
+        stage.memo(LEARNERS, 0), Reduction(2, 12, 4), 3, dict.fromkeys(LEARNERS, "features")
+    )
     stream = np.random.default_rng
     assert problem.actions((), stream(0)) == frozen.actions((), stream(0))
     first = problem.actions((), stream(0))[0]
     problem.reward((), first)
-    fresh = stage.problem(stage.memo({"er": method}, 0), Reduction(2, 12, 4), 3, "images")
+    fresh = stage.problem(stage.memo({"er": method}, 0), Reduction(2, 12, 4), 3, {"er": "images"})
     assert problem.actions((first,), stream(1)) == fresh.actions((first,), stream(1))

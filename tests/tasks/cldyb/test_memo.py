@@ -18,7 +18,7 @@ TASKS = overlapping(7, 2)
 MEANS = np.random.default_rng(0).normal(size=(7, 5))
 
 
-def data(task):
+def data(name, task):
     rng = np.random.default_rng([3, *task])
     y = np.repeat(task, 6)
     return Support(MEANS[y] + 0.9 * rng.normal(size=(len(y), 5)), y)
@@ -54,7 +54,7 @@ class Drifting(Ncm):
         super().learn(task, seed)
 
 
-def examine(learner, history):
+def examine(name, learner, history):
     found = []
     for task in history:
         y = np.repeat(task, 20)
@@ -75,7 +75,7 @@ def propose(history, rng):
 def from_scratch(make, name, history, seed):
     learner = make()
     for t, task in enumerate(history):
-        learner.learn(data(task), training_seed(seed, history[: t + 1]))
+        learner.learn(data(name, task), training_seed(seed, history[: t + 1]))
     return learner
 
 
@@ -84,7 +84,7 @@ def test_rows_are_those_of_a_learner_taught_from_the_start():
     for history in (((0, 1), (2, 3)), ((0, 1), (4, 5)), ((2, 3), (0, 1), (4, 6)), ((0, 1), (2, 3), (5, 6))):
         for name, make in (("ncm", Ncm), ("drift", Drifting)):
             alone = from_scratch(make, name, history, 1)
-            assert kept.row(name, history) == tuple(examine(alone, history))
+            assert kept.row(name, history) == tuple(examine(name, alone, history))
             assert (kept.at(name, history).means == alone.means).all()
             assert kept.at(name, history).seen == alone.seen
     assert kept.relearned == 0
@@ -192,7 +192,7 @@ def test_what_learns_half_way_is_not_trusted():
 
 def test_bad_accuracies_and_foreign_states_are_told():
     for row in ([0.5, 0.5], [float("nan")], [1.5]):
-        broken = Memo({"ncm": Ncm}, data, lambda learner, history, row=row: row, 0)
+        broken = Memo({"ncm": Ncm}, data, lambda name, learner, history, row=row: row, 0)
         with pytest.raises(MethodError, match="'ncm' after 1 tasks"):
             broken.row("ncm", ((0, 1),))
     with pytest.raises(UsageError, match="of seed 1"):
