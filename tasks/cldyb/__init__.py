@@ -135,10 +135,10 @@ TASKS: list[TaskSpec] = [
         "cl-static-contaminated",
         "task:StaticTask",
         "the sequences of cl-static under a backbone that was trained on their classes",
-        "The sequences and pictures of cl-static; at small the base model is vit-32-contaminated, the same small "
-        "ViT trained on training pictures of every class, those of the pool among them. It had as many steps "
-        "for twice as many pictures, so that the difference to cl-static is of both. Test pictures were in no "
-        "training.",
+        "The sequences and pictures of cl-static; at small the base model is vit-32-contaminated, the same "
+        "small ViT trained on training pictures of every class, those of the pool among them. It had as many "
+        "steps for twice as many pictures, so that the difference to cl-static is of both. Test pictures "
+        "were in no training.",
         (*OF_A_SEQUENCE, *COST, MATRIX),
         presets={
             "smoke": {**SMOKE, "base_model": "vit-32-contaminated"},

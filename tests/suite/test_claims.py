@@ -12,7 +12,7 @@ import pytest
 import toy_plugin
 
 from suite import catalog, claims
-from suite.claims import Audit, Book, Bound, Check, Claim, Published
+from suite.claims import Audit, Book, Bound, Check, Claim, Published, Ranking
 from suite.errors import UsageError
 
 BOOKS = claims.books()
@@ -168,8 +168,8 @@ def test_the_example_in_the_docs_is_a_claims_file() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     lists: dict[str, Any] = {}
     exec(example, lists)
-    assert [type(claim) for claim in lists["CLAIMS"]] == [Claim, Bound, Check]
-    assert [problems(claim) for claim in lists["CLAIMS"]] == [(), (), ()]
+    assert [type(claim) for claim in lists["CLAIMS"]] == [Claim, Bound, Ranking, Check]
+    assert [problems(claim) for claim in lists["CLAIMS"]] == [()] * 4
     book = Book("x", tuple(lists["CLAIMS"]), tuple(lists["PUBLISHED"]), tuple(lists["AUDITS"]))
     assert book.published_of(book.claims[0]) == book.published
     assert book.audits_of(book.claims[0]) == book.audits

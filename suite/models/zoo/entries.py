@@ -164,6 +164,46 @@ ENTRIES: tuple[Entry, ...] = (
         ),
     ),
     _ours(
+        "vit-32-cifar10",
+        "A small ViT classifier of CIFAR-10 that leaves out 2,500 pictures, for its failures to be edited",
+        "vit",
+        "ConvViTForImageClassification",
+        932_778,
+        (
+            File(
+                "model.safetensors",
+                "74465de380b70fee187ce497cc0af795d88c80b808dc60b2736bf01533f17902",
+                1_881_212,
+            ),
+            File("config.json", "23049ea14589a08787aed0b5b0b115aebe4d6c6ad31e5c3e1a0a01bfa5f6f531", 939),
+            File(
+                "preprocessor_config.json",
+                "a5cb86a2d50384e52fde88000d9a2501585834efb4ab46e2fd9945ba136b02b0",
+                323,
+            ),
+        ),
+    ),
+    _ours(
+        "vit-16-digits",
+        "A tiny ViT classifier of digits, weak by design: its failures are edited in quick tests",
+        "vit",
+        "ViTForImageClassification",
+        53_354,
+        (
+            File(
+                "model.safetensors",
+                "4a767319c6a218fc6dbd87ec646fa1fb1c0734bff73c7a4b48cb2b3091b1c0da",
+                114_348,
+            ),
+            File("config.json", "a59778272c24ab637f7804f04f4dd7b27e19f5c5db99bfc24aea5c3523382da8", 850),
+            File(
+                "preprocessor_config.json",
+                "d71247d6673038ad7251039b815eae8bdeb0f66b7228e443fa863dbfe87dc0ee",
+                323,
+            ),
+        ),
+    ),
+    _ours(
         "fid-net",
         "A small CNN whose features stand behind the suite's Fréchet and kernel distances",
         "cnn",

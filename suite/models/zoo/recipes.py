@@ -22,8 +22,11 @@ def recipes() -> dict[str, Recipe]:
     from suite.models.zoo.fid import FID_NET
     from suite.models.zoo.lm import LM_ICL
     from suite.models.zoo.parser import PARSER_BASE
+    from suite.models.zoo.vit_classes import VIT_32_CIFAR10
+    from suite.models.zoo.vit_digits import VIT_16_DIGITS
 
-    return {made.name: made for made in (LM_ICL, PARSER_BASE, *_vits(), FID_NET)}
+    made = (LM_ICL, PARSER_BASE, *_vits(), VIT_32_CIFAR10, VIT_16_DIGITS, FID_NET)
+    return {recipe.name: recipe for recipe in made}
 
 
 def _vits() -> list[Recipe]:
