@@ -33,7 +33,8 @@ def harder(name: str, task: str, method: str, statement: str, where: str = "abst
         method=method,
         relation="at least",
         value=0.0,
-        note="Mean of five random sequences less the mean of those found; seeds are of training.",
+        note="Mean of five random sequences less the mean of those found. The verdict is over seeds of "
+        "training on the same sequences; how far sequences vary is in gap_lo and gap_hi.",
     )
 
 
