@@ -85,7 +85,8 @@ def of_board(
     if task not in PUBLISHED:
         return []
     static = means(STATIC)
-    dynamic = {method: of for name in PUBLISHED for method, of in means(name).items()}
+    # a learner that one of the tasks skips has no value there
+    dynamic = {method: of for name in PUBLISHED for method, of in means(name).items() if FINAL in of}
     rows = {
         method: (static[method].get(FINAL), of.get((FINAL[0], "random")), of.get(FINAL))
         for method, of in sorted(dynamic.items())

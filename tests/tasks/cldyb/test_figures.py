@@ -123,7 +123,7 @@ def test_ranks_on_static_random_and_found_sequences() -> None:
             name: {("final_accuracy", "all"): v} for name, v in (("a", 0.9), ("b", 0.8), ("<c>", 0.7))
         },
         "cldyb-joint": {"a": row(0.6, 0.1), "elsewhere": row(0.1, 0.1)},
-        "cldyb-transfer": {"b": row(0.5, 0.2), "<c>": row(0.4, 0.3)},
+        "cldyb-transfer": {"b": row(0.5, 0.2), "<c>": row(0.4, 0.3), "a": {}},  # a was skipped here
     }
     ((title, markup),) = figures.of_board("cldyb-joint", lambda name: tables.get(name, {}))
     assert title == (
