@@ -18,7 +18,6 @@ so that every knob has its network. Practice as in mend. The rates are ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,24 +84,7 @@ class KE(Practised):
             told |= {f"{margin:g}/{k}": v.detach().clone() for k, v in net.state_dict().items()}
         return told
 
-    def edit(
-        self,
-        model: Classifier,
-        prepared: Prepared,
-        failure: Failure,
-        knob: float,
-        before: Edited | None = None,
-    ) -> Edited:
-        return self._edits(model, prepared, [failure], knob, before)[0]
-
-    def edit_many(
-        self, model: Classifier, prepared: Prepared, failures: Sequence[Failure], knob: float
-    ) -> list[Edited]:
-        from methods.vit_editing.rival_streams import in_groups
-
-        return in_groups(failures, self.batch, lambda part: self._edits(model, prepared, part, knob, None))
-
-    def _edits(
+    def edits(
         self,
         model: Classifier,
         prepared: Prepared,

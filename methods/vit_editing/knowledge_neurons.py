@@ -21,8 +21,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from methods.vit_editing.rival_grouped import Grouped
 from suite.errors import UsageError
-from tasks.vit_editing.contract import Edited, Editor, Failure, Prepared, ReplacedWeights
+from tasks.vit_editing.contract import Edited, Failure, Prepared, ReplacedWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnowledgeNeurons(Editor):
+class KnowledgeNeurons(Grouped):
     """knobs: t; 0.2 is EasyEdit's, the others are ours. old, new: shares of the two directions.
 
     steps: m. share: p. copies: augmentations beside the picture. batch: edits at once.
@@ -53,25 +54,13 @@ class KnowledgeNeurons(Editor):
         if not 0 <= self.share <= 1:
             raise UsageError("share must lie between 0 and 1")
 
-    def edit(
+    def edits(
         self,
         model: Classifier,
         prepared: Prepared,
-        failure: Failure,
+        failures: list[Failure],
         knob: float,
-        before: Edited | None = None,
-    ) -> Edited:
-        return self._edits(model, [failure], knob, before)[0]
-
-    def edit_many(
-        self, model: Classifier, prepared: Prepared, failures: Sequence[Failure], knob: float
-    ) -> list[Edited]:
-        from methods.vit_editing.rival_streams import in_groups
-
-        return in_groups(failures, self.batch, lambda part: self._edits(model, part, knob, None))
-
-    def _edits(
-        self, model: Classifier, failures: list[Failure], knob: float, before: Edited | None
+        before: Edited | None,
     ) -> list[Edited]:
         import torch
 

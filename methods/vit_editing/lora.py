@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from methods.vit_editing.rival_grouped import Grouped
 from suite.errors import Skip, UsageError
-from tasks.vit_editing.contract import Edited, Editor, Failure, Prepared, ReplacedWeights
+from tasks.vit_editing.contract import Edited, Failure, Prepared, ReplacedWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ ROLES = {"query": 0, "key": 1, "value": 2, "output": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoRA(Editor):
+class LoRA(Grouped):
     """knobs: numbers of steps, or weights of the penalty (`trades`); all are ours.
 
     maps: which of query, key, value, output. batch: edits at once.
@@ -61,25 +62,13 @@ class LoRA(Editor):
         """s."""
         return float(self.alpha // self.rank if self.integer_division else self.alpha / self.rank)
 
-    def edit(
+    def edits(
         self,
         model: Classifier,
         prepared: Prepared,
-        failure: Failure,
+        failures: list[Failure],
         knob: float,
-        before: Edited | None = None,
-    ) -> Edited:
-        return self._edits(model, [failure], knob, before)[0]
-
-    def edit_many(
-        self, model: Classifier, prepared: Prepared, failures: Sequence[Failure], knob: float
-    ) -> list[Edited]:
-        from methods.vit_editing.rival_streams import in_groups
-
-        return in_groups(failures, self.batch, lambda part: self._edits(model, part, knob, None))
-
-    def _edits(
-        self, model: Classifier, failures: list[Failure], knob: float, before: Edited | None
+        before: Edited | None,
     ) -> list[Edited]:
         import torch
 

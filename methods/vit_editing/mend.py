@@ -16,7 +16,6 @@ of another picture is pasted in and the class must stay (cutmix), or a shifted p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,24 +72,7 @@ class MEND(Practised):
         trained({"nets": nets}, optimizer, step, self.iterations, workshop, "training of mend")
         return {name: value.detach().clone() for name, value in nets.state_dict().items()}
 
-    def edit(
-        self,
-        model: Classifier,
-        prepared: Prepared,
-        failure: Failure,
-        knob: float,
-        before: Edited | None = None,
-    ) -> Edited:
-        return self._edits(model, prepared, [failure], knob, before)[0]
-
-    def edit_many(
-        self, model: Classifier, prepared: Prepared, failures: Sequence[Failure], knob: float
-    ) -> list[Edited]:
-        from methods.vit_editing.rival_streams import in_groups
-
-        return in_groups(failures, self.batch, lambda part: self._edits(model, prepared, part, knob, None))
-
-    def _edits(
+    def edits(
         self,
         model: Classifier,
         prepared: Prepared,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from methods.vit_editing.rival_grouped import Grouped
 from suite.errors import UsageError
-from tasks.vit_editing.contract import Editor, Workshop
+from tasks.vit_editing.contract import Workshop
 
 if TYPE_CHECKING:
     from methods.vit_editing.rival_training import Practice
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Practised(Editor):
+class Practised(Grouped):
     """kind: of pretended failures, cutmix, swapped or both. episodes: of one step of training. apart:
-    pictures of a step that must keep their answers. iterations, lr: of training. batch: edits at once.
+    pictures of a step that must keep their answers. iterations, lr: of training.
     """
 
     blocks: str = ""
@@ -25,7 +26,6 @@ class Practised(Editor):
     episodes: int = 8
     apart: int = 8
     lr: float = 1e-3
-    batch: int = 32
 
     def __post_init__(self) -> None:
         if self.iterations < 0 or min(self.episodes, self.apart, self.batch) < 1 or self.lr <= 0:

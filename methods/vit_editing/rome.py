@@ -21,12 +21,12 @@ edit back so much that it fails, and 0 with a smaller lr is the better choice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from methods.vit_editing.rival_grouped import Grouped
 from suite.errors import UsageError
-from tasks.vit_editing.contract import Edited, Editor, Failure, Prepared, ReplacedWeights, Workshop
+from tasks.vit_editing.contract import Edited, Failure, Prepared, ReplacedWeights, Workshop
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ROME(Editor):
+class ROME(Grouped):
     """block: -1 for the last of the middle ones. kl: used where the knob is the number of steps.
 
     knobs: weights of KL, or numbers of steps (`trades`); EasyEdit's are 0.0625 and 20, the others are ours.
@@ -83,24 +83,7 @@ class ROME(Editor):
         second = torch.as_tensor(told) / done
         return {"second": second + self.ridge * second.diagonal().mean() * torch.eye(len(second))}
 
-    def edit(
-        self,
-        model: Classifier,
-        prepared: Prepared,
-        failure: Failure,
-        knob: float,
-        before: Edited | None = None,
-    ) -> Edited:
-        return self._edits(model, prepared, [failure], knob, before)[0]
-
-    def edit_many(
-        self, model: Classifier, prepared: Prepared, failures: Sequence[Failure], knob: float
-    ) -> list[Edited]:
-        from methods.vit_editing.rival_streams import in_groups
-
-        return in_groups(failures, self.batch, lambda part: self._edits(model, prepared, part, knob, None))
-
-    def _edits(
+    def edits(
         self,
         model: Classifier,
         prepared: Prepared,
