@@ -14,16 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from suite.errors import UsageError
 
 if TYPE_CHECKING:
-    from tasks.vit_editing.contract import Classifier, Weights
-
-CLOSE = 1e-3
-"""How far the stream of a pre-norm block may be from what the module computes, relative and absolute."""
+    from tasks.vit_editing.contract import Classifier, Weights, Written
 
 
 @dataclass(eq=False)
@@ -69,12 +65,21 @@ class Trunk:
 
     @classmethod
     def of(cls, model: Classifier, blocks: Sequence[int], weights: Weights | None = None) -> Trunk:
-        """Compares one short stream with the module's own before anything is trusted to it."""
+        """With the blocks in order."""
         trunk = cls(model, tuple(sorted(blocks)), weights or {})
         if not trunk.blocks or not 0 <= trunk.blocks[0] <= trunk.blocks[-1] < model.depth:
             raise UsageError(f"blocks {list(blocks)}: the model has those from 0 to {model.depth - 1}")
-        trunk._compare()
+        if model.misfit:
+            raise UsageError(
+                f"{type(model.module).__name__} is not made of pre-norm blocks with queries, keys, values "
+                f"and an FFN of two maps as ViT's are ({model.misfit}); no editor of FFN matrices takes it"
+            )
         return trunk
+
+    @property
+    def parts(self) -> Written:
+        """The blocks under the replaced parameters."""
+        return self.model.written(self.weights)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -88,7 +93,7 @@ class Trunk:
 
     def value(self, name: str) -> Tensor:
         """A parameter, replaced or original."""
-        return self.weights[name] if name in self.weights else self.model.parameter(name)
+        return self.parts.value(name)
 
     def stream(self, pictures: Tensor) -> Tensor:
         """(n, H, W, 3) pictures to the stream (n, T, d) before the first edited block."""
@@ -101,7 +106,7 @@ class Trunk:
         """The stream (n, T, d) before the first edited block to that before its FFN, (n, T, d), or (n, 1, d)
         of the class token where it is the last block.
         """
-        return self._attended(self.blocks[0], h)
+        return self.parts.attended(self.blocks[0], h)
 
     def units(self, masks: Tensor, middle: Tensor) -> list[Units]:
         """The FFN of each edited block under masks (E, rows, hidden) of bool. middle: (E, k, T, d).
@@ -119,8 +124,8 @@ class Trunk:
                 if others.shape[1]:
                     one.rest = self._gathered(block, others)
                 if j == 0 and one.rest is not None:
-                    x = self._normed(block, middle).flatten(1, 2)
-                    one.fixed, one.rest = _ffn(x, *one.rest, self._activation), None
+                    x = self.parts.normed(block, middle).flatten(1, 2)
+                    one.fixed, one.rest = _ffn(x, *one.rest, self.parts.activation), None
                 found.append(one)
         return found
 
@@ -147,24 +152,23 @@ class Trunk:
         s = middle.flatten(0, 1)
         for block in range(self.blocks[0], self.model.depth):
             if block != self.blocks[0]:
-                s = self._attended(block, s)
-            x = self._normed(block, s)
+                s = self.parts.attended(block, s)
+            x = self.parts.normed(block, s)
             if block in self.blocks:
                 one = units[self.blocks.index(block)]
                 y = self._edited(block, x.view(count, -1, x.shape[-1]), one).view_as(s)
             else:
-                fc1, fc2 = self.model.blocks[block].fc1, self.model.blocks[block].fc2
-                y = self._linear(fc2, self._activation(self._linear(fc1, x)))
+                y = self.parts.ffn(block, x)
             s = s + y
-        token = self._norm(self.model.norm, s[:, 0])
-        return self._linear(self.model.head, token).view(count, k, -1)
+        token = self.parts.norm(self.model.norm, s[:, 0])
+        return self.parts.linear(self.model.head, token).view(count, k, -1)
 
     def _edited(self, block: int, x: Tensor, one: Units) -> Tensor:
-        y = _ffn(x, one.first, one.second, one.bias, self._activation)
+        y = _ffn(x, one.first, one.second, one.bias, self.parts.activation)
         if one.fixed is not None:
             y = y + one.fixed
         if one.rest is not None:
-            y = y + _ffn(x, *one.rest, self._activation)
+            y = y + _ffn(x, *one.rest, self.parts.activation)
         return y + self.value(f"{self.model.blocks[block].fc2}.bias")
 
     def _gathered(self, block: int, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -173,89 +177,11 @@ class Trunk:
         bias = self.value(fc1.removesuffix("weight") + "bias")
         return self.value(fc1)[index].transpose(1, 2).contiguous(), self.value(fc2).T[index], bias[index]
 
-    def _attended(self, block: int, h: Tensor) -> Tensor:
-        """The stream before a block to that before its FFN; of the last block the class token's alone."""
-        norm, _ = self._norms(block)
-        query, key, value, out = self.model.blocks[block].attention
-        x = self._norm(norm, h)
-        heads = self.model.module.config.num_attention_heads
-        if block == self.model.depth - 1:
-            mixed, h = (
-                self._asked(self._linear(query, x[:, 0]).unflatten(-1, (heads, -1)), x, block),
-                h[:, :1],
-            )
-        else:
-            parts = (self._linear(name, x).unflatten(-1, (heads, -1)) for name in (query, key, value))
-            q, k, v = (one.transpose(1, 2) for one in parts)
-            mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return h + self._linear(out, mixed)
-
-    def _asked(self, q: Tensor, x: Tensor, block: int) -> Tensor:
-        """What one query a head, (n, heads, e), finds in normed tokens x (n, T, d): (n, 1, heads * e).
-
-        One query is brought to the tokens, and their mean to the values, so that no key or value of a token
-        is computed. A bias of the keys adds the same to all scores of a query, and so nothing.
-        """
-        _, key, value, _ = self.model.blocks[block].attention
-        heads, size = q.shape[1:]
-        to_key, to_value = (self.value(f"{name}.weight").unflatten(0, (heads, size)) for name in (key, value))
-        scores = torch.einsum("nhe,hed->nhd", q, to_key) @ x.transpose(1, 2)
-        mean = (scores * size**-0.5).softmax(-1) @ x
-        found = torch.einsum("nhd,hed->nhe", mean, to_value).flatten(1)
-        if getattr(self.model.module.get_submodule(value), "bias", None) is not None:
-            found = found + self.value(f"{value}.bias")
-        return found[:, None]
-
-    def _normed(self, block: int, s: Tensor) -> Tensor:
-        return self._norm(self._norms(block)[1], s)
-
-    def _norms(self, block: int) -> tuple[str, str]:
-        """Names of the norms before the attention and before the FFN."""
-        stem = self.model.blocks[block].name
-        parts = self.model.module.get_submodule(stem).named_modules()
-        first, second = (f"{stem}.{name}" for name, part in parts if isinstance(part, nn.LayerNorm))
-        return first, second
-
-    def _norm(self, name: str, x: Tensor) -> Tensor:
-        part: Any = self.model.module.get_submodule(name)
-        weight, bias = self.value(f"{name}.weight"), self.value(f"{name}.bias")
-        return F.layer_norm(x, part.normalized_shape, weight, bias, part.eps)
-
-    def _linear(self, name: str, x: Tensor) -> Tensor:
-        biased = getattr(self.model.module.get_submodule(name), "bias", None) is not None
-        return F.linear(x, self.value(f"{name}.weight"), self.value(f"{name}.bias") if biased else None)
-
-    def _activation(self, x: Tensor) -> Tensor:
-        from transformers.activations import ACT2FN
-
-        found: Tensor = ACT2FN[self.model.module.config.hidden_act](x)
-        return found
-
-    @torch.no_grad()
-    def _compare(self) -> None:
-        first = self.blocks[0]
-        dtype = self.value(self.rows[0]).dtype
-        h = torch.randn((1, 5, self.model.width), generator=torch.Generator().manual_seed(0)).to(dtype)
-        try:
-            found = self.logits(self.middle(h)[None], self.whole(1))[0]
-        except (AttributeError, ValueError, KeyError, RuntimeError) as error:
-            raise _other(self.model, str(error)) from None
-        truth = self.model.logits_from(h, first, self.weights)
-        if not torch.allclose(found, truth, rtol=CLOSE, atol=CLOSE):
-            raise _other(self.model, f"logits are {float((found - truth).abs().max()):.2g} off")
-
 
 def _ffn(x: Tensor, first: Tensor, second: Tensor, bias: Tensor, activation: Any) -> Tensor:
     """(E, N, d) through units (E, d, n), (E, n, d), (E, n): what they add to the stream, (E, N, d)."""
     a = activation(torch.baddbmm(bias[:, None], x, first))
     return torch.bmm(a, second)
-
-
-def _other(model: Classifier, told: str) -> UsageError:
-    return UsageError(
-        f"{type(model.module).__name__} is not made of pre-norm blocks with queries, keys, values and an FFN "
-        f"of two maps as ViT's are ({' '.join(told.split())[:120]}); no editor of FFN matrices takes it"
-    )
 
 
 def scattered(

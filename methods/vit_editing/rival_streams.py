@@ -59,7 +59,7 @@ def passed(model: Classifier, h: Tensor, block: int, weights: Weights | None = N
     """The stream (n, T, d) before a block, through it."""
     one, kept = model.blocks[block], dict[str, tuple[Tensor, Tensor]]()
     with listening(model, (one.fc1, one.fc2), kept):
-        after = model.through(h, block, block + 1, weights)
+        after = model.through_modules(h, block, block + 1, weights)
     return Passed(after, kept[one.fc1][0], kept[one.fc2][0])
 
 
@@ -172,7 +172,7 @@ def many_logits(
     """
 
     def one(own: dict[str, Tensor], stream: Tensor) -> Tensor:
-        return model.logits_from(stream, start, {**(shared or {}), **own})
+        return model.logits_from(stream, start, {**(shared or {}), **own}, mapped=True)
 
     told: Tensor = vmap(one)(dict(weights), h)
     return told

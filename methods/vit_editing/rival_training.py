@@ -43,7 +43,7 @@ def factors(
     kept: dict[str, tuple[Tensor, Tensor]] = {}
     flat = h.flatten(0, 1).detach().requires_grad_(True)
     with listening(model, maps, kept):
-        logits = model.logits_from(flat, blocks[0], weights)
+        logits = model.by_module(flat, blocks[0], weights)
     loss = F.cross_entropy(logits, y.flatten(), reduction="sum") / y.shape[1]
     deltas = torch.autograd.grad(loss, [kept[name][1] for name in maps])
     found = {}

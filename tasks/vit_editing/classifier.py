@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from suite.errors import UsageError
 from suite.models.registry import Images
+from tasks.vit_editing.written import Written, misfit
 
 Weights = Mapping[str, Tensor]
 """Replaced parameters by their names in the whole module."""
@@ -42,13 +44,14 @@ BATCH = 128
 @dataclass(frozen=True)
 class Block:
     """Names of modules in one block. fc1: (hidden, d) and fc2: (d, hidden) of the FFN; attention: query, key,
-    value and output maps, empty where they are not four maps of their own.
+    value and output maps, empty where they are not four maps of their own. norms: all layer norms, in order.
     """
 
     name: str
     fc1: str
     fc2: str
     attention: tuple[str, ...]
+    norms: tuple[str, ...]
 
     @property
     def matrices(self) -> tuple[str, str]:
@@ -97,7 +100,7 @@ class Classifier:
             )
         module.requires_grad_(False).eval()
         if hasattr(module, "set_attn_implementation"):
-            module.set_attn_implementation("eager")  # the fused kernels have no batching rule for vmap
+            module.set_attn_implementation("eager")  # vmap has no rule for the fused kernels
         return cls(module, images, tuple(classes), blocks, embeddings, norm, head)
 
     @property
@@ -135,22 +138,50 @@ class Classifier:
 
     def through(self, h: Tensor, start: int, stop: int, weights: Weights | None = None) -> Tensor:
         """The stream (n, T, d) before block `start` to that before block `stop`."""
+        if self.misfit:
+            return self.through_modules(h, start, stop, weights)
+        return self.written(weights).through(h, start, stop)
+
+    def through_modules(self, h: Tensor, start: int, stop: int, weights: Weights | None = None) -> Tensor:
+        """`through` by calls of the modules themselves, so that their hooks are called."""
         for block in self.blocks[start:stop]:
             h = _first(self._call(block.name, weights, h))
         return h
 
     def tokens(self, h: Tensor, start: int, weights: Weights | None = None) -> Tensor:
         """The stream before block `start` to the normed class token (n, d) that the head reads."""
-        last = self.through(h, start, self.depth, weights)
+        if not self.misfit:
+            return self.written(weights).tokens(h, start)
+        last = self.through_modules(h, start, self.depth, weights)
         token: Tensor = self._call(self.norm, weights, last)[:, 0]
         return token
 
-    def logits_from(self, h: Tensor, start: int, weights: Weights | None = None) -> Tensor:
-        """The stream (n, T, d) before block `start` to logits (n, classes); differentiable, and made to be
-        mapped over weights by torch.func.vmap.
+    def logits_from(
+        self, h: Tensor, start: int, weights: Weights | None = None, mapped: bool = False
+    ) -> Tensor:
+        """The stream (n, T, d) before block `start` to logits (n, classes); differentiable. mapped: within
+        torch.func.vmap over weights.
+
+        Blocks are written out where they can be (`written`), and no hook of a module is called.
         """
-        logits: Tensor = self._call(self.head, weights, self.tokens(h, start, weights))
+        if self.misfit:
+            return self.by_module(h, start, weights)
+        return self.written(weights, mapped).logits(h, start)
+
+    def by_module(self, h: Tensor, start: int, weights: Weights | None = None) -> Tensor:
+        """`logits_from` by calls of the modules themselves, so that their hooks are called."""
+        last = self.through_modules(h, start, self.depth, weights)
+        logits: Tensor = self._call(self.head, weights, self._call(self.norm, weights, last)[:, 0])
         return logits
+
+    def written(self, weights: Weights | None = None, mapped: bool = False) -> Written:
+        """The blocks written out, for a model without `misfit`."""
+        return Written(self, weights or {}, mapped)
+
+    @cached_property
+    def misfit(self) -> str:
+        """Why the blocks cannot be written out (`written.misfit`); empty where they can."""
+        return misfit(self)
 
     def logits(self, pictures: Tensor, weights: Weights | None = None) -> Tensor:
         """(n, H, W, 3) pictures to logits (n, classes), all at once."""
@@ -202,10 +233,12 @@ def _stem(module: nn.Module) -> str:
 
 
 def _block(module: nn.Module, name: str) -> Block:
-    held = {n for n, _ in module.get_submodule(name).named_modules()}
+    parts = dict(module.get_submodule(name).named_modules())
+    held = set(parts)
     fc1, fc2 = next(pair for pair in FFN if pair[0] in held and pair[1] in held)
     attention = next((names for names in ATTENTION if set(names) <= held), ())
-    return Block(name, f"{name}.{fc1}", f"{name}.{fc2}", tuple(f"{name}.{one}" for one in attention))
+    norms = tuple(f"{name}.{one}" for one, part in parts.items() if isinstance(part, nn.LayerNorm))
+    return Block(name, f"{name}.{fc1}", f"{name}.{fc2}", tuple(f"{name}.{one}" for one in attention), norms)
 
 
 def _first(found: Any) -> Tensor:

@@ -234,12 +234,18 @@ class Ward:
             raise MethodError(f"'{min(missing)}' of the edit before is no longer in force")
         if both.added < first.added:
             raise MethodError(f"{first.added} parameters were added before, {both.added} are left")
-        moved = not torch.equal(self.logits(first), self._unedited())
+        moved = not torch.equal(self.logits(first), self._unedited(first.start))
         if moved and torch.equal(self.logits(both), self.logits(self.made[1])):
             raise MethodError("an edit on top of another is the same as without it: `before` is not honoured")
 
-    def _unedited(self) -> Any:
-        return self.model.logits(self.asked)
+    def _unedited(self, start: int) -> Any:
+        """What the model says from the same stream that an edit from block `start` sees, to the last bit."""
+        import torch
+
+        with torch.no_grad():
+            if start < 0:
+                return self.model.logits(self.asked)
+            return self.model.logits_from(self.model.kept(self.asked, start), start)
 
 
 def _weights(edited: Edited) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     # editors know the family by this module alone
     from tasks.vit_editing.classifier import Classifier as Classifier
     from tasks.vit_editing.classifier import Weights as Weights
+    from tasks.vit_editing.written import Written as Written
 
 Prepared = Mapping[str, "Tensor"]
 """What an editor has learned before any edit (a hypernetwork, a covariance), by name; kept as safetensors."""

@@ -95,7 +95,7 @@ def test_the_contract_is_kept() -> None:
 
 
 def test_what_cannot_be() -> None:
-    fused = tuple(Block(b.name, b.fc1, b.fc2, ()) for b in MODEL.blocks)
+    fused = tuple(Block(b.name, b.fc1, b.fc2, (), b.norms) for b in MODEL.blocks)
     model: Any = copy.copy(MODEL)
     object.__setattr__(model, "blocks", fused)
     with pytest.raises(Skip, match="query and value"):
