@@ -6,21 +6,17 @@ edits were made before it nor on where a killed cell was taken up again.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from suite.errors import MethodError
+from suite.kept import Kept
 from tasks.vit_editing import metrics
 from tasks.vit_editing.classifier import Classifier
 from tasks.vit_editing.contract import Edited, Editor, Failure, Prepared
@@ -124,42 +120,6 @@ def _bytes(parts: Sequence[Tensor]) -> int:
     return sum(part.numel() * part.element_size() for part in parts)
 
 
-@dataclass
-class Kept:
-    """What a cell has found so far, by name, each in a file of its own that survives a kill; without a
-    folder, in memory.
-    """
-
-    folder: Path | None
-    found: dict[str, Any] = field(default_factory=dict)
-
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What was found under a name, or what `make` finds (what JSON can hold), kept before it is given.
-
-        A file that cannot be read counts for nothing.
-        """
-        if name in self.found:
-            return self.found[name]
-        path = None if self.folder is None else self.folder / f"{_file(name)}.json"
-        try:
-            self.found[name] = json.loads("" if path is None else path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            text = json.dumps(make())
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                draft = path.with_suffix(".tmp")
-                draft.write_text(text, encoding="utf-8")
-                os.replace(draft, path)
-            self.found[name] = json.loads(text)  # the same types, found anew or read
-        return self.found[name]
-
-
-def _file(name: str) -> str:
-    """A name that a file can have, and no other name has."""
-    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:60]
-    return f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-
-
 @dataclass(frozen=True, eq=False)
 class Trial:
     """An editor at work on a bench. seed: of the random choices of an edit, from the name of its pictures.
@@ -206,17 +166,17 @@ class Trial:
         """
         group = self.bench.groups[number]
 
-        def make() -> list[Any]:
+        def make() -> dict[str, Any]:
             found: list[Single] = []
             for begin in range(0, len(jobs), self.chunk):
                 part = jobs[begin : begin + self.chunk]
                 edits, seconds = self._edits(knob, group, part)
                 for places, edited in zip(part, edits, strict=True):
                     found.append(self._measured(edited, number, places, seconds, len(found) < tested))
-            return [one._asdict() for one in found]
+            return {"edits": [one._asdict() for one in found]}
 
         pictures = len(jobs[0]) if jobs else 0
-        rows = self.kept.once(f"{knob!r} {number} {group.name} {pictures}", make)
+        rows = self.kept.once(f"{knob!r} {number} {group.name} {pictures}", make)["edits"]
         return [Single(**{**row, "places": tuple(row["places"])}) for row in rows]
 
     def _edits(

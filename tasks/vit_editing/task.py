@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from suite.api import Context, Sample, Score, Task
 from suite.errors import MethodError
+from suite.kept import Kept
 from tasks.vit_editing import scores
 from tasks.vit_editing.contract import Editor, Prepared, Workshop
 from tasks.vit_editing.fronts import Point, hypervolume
@@ -126,10 +127,10 @@ class EditingTask(Task):
 
     def measured(self, method: Editor, model: Classifier, bench: Bench, ctx: Context) -> Iterator[Score]:
         """The scores of an editor on a bench, its edits as samples."""
-        from tasks.vit_editing.measure import Kept, Trial, picked
+        from tasks.vit_editing.measure import Trial, picked
 
         prepared, seconds = prepared_once(method, model, bench, ctx)
-        kept = Kept(None if ctx.checkpoint is None else ctx.checkpoint / "found")
+        kept = Kept.at(ctx.checkpoint)
         trial = Trial.of(method, model, prepared, bench, kept, ctx.seed_for, self.chunk)
         picks = picked(bench.groups, self.edits, ctx.rng)
         sweep = self.swept(trial, picks, ctx)

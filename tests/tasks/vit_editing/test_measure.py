@@ -15,10 +15,11 @@ from editing_bench import Columns, HeadRow, Nothing, bench, pictures, tiny
 
 from suite.api import Context
 from suite.errors import MethodError
+from suite.kept import Kept
 from tasks.vit_editing import metrics
 from tasks.vit_editing.classifier import Classifier
 from tasks.vit_editing.contract import Edited, Editor, Prepared, ReplacedWeights, Workshop
-from tasks.vit_editing.measure import BATCH, Bench, Kept, Single, Streams, Trial, group_set, picked
+from tasks.vit_editing.measure import BATCH, Bench, Single, Streams, Trial, group_set, picked
 
 CTX = Context(3)
 
@@ -37,7 +38,7 @@ def trial(
     editor: Editor, model: Classifier, ward: Bench, folder: Path | None = None, chunk: int = 3
 ) -> Trial:
     prepared = editor.prepare(model, Workshop(ward.training, 5))
-    return Trial.of(editor, model, prepared, ward, Kept(folder), CTX.seed_for, chunk)
+    return Trial.of(editor, model, prepared, ward, Kept.at(folder), CTX.seed_for, chunk)
 
 
 def numbers(singles: Sequence[Single]) -> list[dict[str, Any]]:
@@ -137,13 +138,6 @@ def test_a_killed_cell_goes_on_with_what_it_had(model: Classifier, ward: Bench, 
     (kept,) = tmp_path.glob("*.json")
     kept.write_text(kept.read_text()[:-5])
     assert numbers(trial(Columns(), model, ward, tmp_path).singles(0.25, 0, [(0,), (1,)])) == numbers(whole)
-
-
-def test_what_is_kept_has_a_file_for_every_name(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    assert kept.once("a/b", lambda: (1, 2)) == [1, 2] and kept.once("a b", lambda: {"x": None}) == {"x": None}
-    assert Kept(tmp_path).once("a/b", lambda: pytest.fail("made twice")) == [1, 2]
-    assert len(list(tmp_path.iterdir())) == 2 and Kept(None).once("a/b", lambda: 3) == 3
 
 
 def test_streams_are_the_models_own_at_every_block(model: Classifier, ward: Bench) -> None:

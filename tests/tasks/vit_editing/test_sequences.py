@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.api import Context
+from suite.kept import Kept
 from tasks.vit_editing.classifier import Classifier
 from tasks.vit_editing.contract import Edited, Editor, ReplacedWeights
-from tasks.vit_editing.measure import Bench, Kept, Trial
+from tasks.vit_editing.measure import Bench, Trial
 from tasks.vit_editing.sequences import Row, in_a_row, row, several, without
 
 ORDER = [(0, 2), (1, 0), (0, 4), (1, 3)]
@@ -34,7 +35,7 @@ def ward(model: Classifier) -> Bench:
 
 
 def trial(editor: Editor, model: Classifier, ward: Bench, folder: Path | None = None) -> Trial:
-    return Trial.of(editor, model, {}, ward, Kept(folder), CTX.seed_for)
+    return Trial.of(editor, model, {}, ward, Kept.at(folder), CTX.seed_for)
 
 
 def chain(at_work: Trial, knob: float, order: Any = ORDER) -> list[ReplacedWeights]:

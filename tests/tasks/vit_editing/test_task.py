@@ -93,11 +93,12 @@ def test_scores_are_of_the_edits_of_every_knob_and_of_samples() -> None:
 
 
 def test_a_sample_is_the_area_under_its_own_points(stage: tuple[Classifier, Bench]) -> None:
-    from tasks.vit_editing.measure import Kept, Trial, picked
+    from suite.kept import Kept
+    from tasks.vit_editing.measure import Trial, picked
 
     ctx = Context(0)
     values(HeadRow(), ctx)
-    trial = Trial.of(HeadRow(), stage[0], {}, stage[1], Kept(None), ctx.seed_for)
+    trial = Trial.of(HeadRow(), stage[0], {}, stage[1], Kept.at(None), ctx.seed_for)
     place = picked(stage[1].groups, 3, ctx.rng)[1][2]
     held = [trial.singles(knob, 1, [(place,)])[0] for knob in (0.05, 0.5, 5.0)]
     (sample,) = [s for s in ctx.samples if s.index == 5 + place]
