@@ -49,13 +49,15 @@ class Check:
 
 
 def checks(method: str, task: str | None = None) -> list[Check]:
-    """The checks of a method, on `task` or on the first task of its family; nothing has run yet.
+    """The checks of a method, on `task` or on the first task of its family, of those that need no data if
+    there are any; nothing has run yet.
 
     Raises UsageError for an unknown name and for a family without a task.
     """
     spec = catalog.method(method)
     if task is None:
-        of_family = [t.name for t in catalog.tasks().values() if t.family == spec.family and not t.data]
+        tasks = [t for t in catalog.tasks().values() if t.family == spec.family]
+        of_family = [t.name for t in sorted(tasks, key=lambda t: bool(t.data))]
         if not of_family:
             raise UsageError(
                 f"family '{spec.family}' has no task to check '{method}' on; name one with --task"
