@@ -27,7 +27,7 @@ def front(name: str, task: str, subset: str) -> Claim:
         where="Figure 4, abstract",
         statement=f"On the {subset} subset learned masks give the best trade of GR and LR of all editors.",
         tasks=(task,),
-        metric="hypervolume",
+        metric="front_area",
         better=METHOD,
         worse=BASELINES,
         note="By the area under the front of mean GR and mean LR over each editor's knob. The subset's "
@@ -45,7 +45,7 @@ CLAIMS: list[AnyClaim] = [
         where="Figure 5a",
         statement="At equal sparsity learned masks are better than random ones.",
         tasks=SUBSETS,
-        metric="hypervolume",
+        metric="front_area",
         better=METHOD,
         worse=("random-mask",),
         note="Both have the same values of the knob, the share of units that may change, and the same "
@@ -57,7 +57,7 @@ CLAIMS: list[AnyClaim] = [
         where=OURS,
         statement="Learned masks are better than those of the largest gradients of the failure itself.",
         tasks=SUBSETS,
-        metric="hypervolume",
+        metric="front_area",
         better=METHOD,
         worse=("gradient-mask", "spt"),
     ),
@@ -67,7 +67,7 @@ CLAIMS: list[AnyClaim] = [
         where="Figure 2",
         statement="FFNs of blocks 8 to 10 of twelve are the best ones to edit.",
         tasks=(NATURAL,),
-        metric="hypervolume",
+        metric="front_area",
         better="ft",
         worse=BLOCKS,
         note="Plain fine-tuning of the FFNs at 6/10 to 8/10 of the depth, of which 8 to 10 of twelve are an "
@@ -79,7 +79,7 @@ CLAIMS: list[AnyClaim] = [
         where=OURS,
         statement="Editing chosen FFNs is better than fine-tuning all parameters.",
         tasks=SUBSETS,
-        metric="hypervolume",
+        metric="front_area",
         better="ft",
         worse=("ft-all",),
     ),
@@ -94,7 +94,7 @@ CLAIMS: list[AnyClaim] = [
             method=METHOD,
             relation="at least",
             value=0.0,
-            note="Hypervolume with three pictures less that with the first of them alone.",
+            note="Area under the front with three pictures less that with the first of them alone.",
         )
         for task in SUBSETS
     ),
@@ -104,7 +104,7 @@ CLAIMS: list[AnyClaim] = [
         where=OURS,
         statement="A mask made for the failure itself is at least as good as the learned one.",
         tasks=SUBSETS,
-        metric="hypervolume",
+        metric="front_area",
         better="oracle-mask",
         worse=(METHOD,),
         margin=-0.01,

@@ -61,9 +61,9 @@ def of_board(task: str, means: Callable[[str], Mapping[str, Values]]) -> list[tu
     editors = {method: points for method, points in editors.items() if points}
     if len(editors) < 2:
         return []
-    areas = {method: means(task)[method].get(("hypervolume", "all"), 0.0) for method in editors}
+    areas = {method: means(task)[method].get(("front_area", "all"), 0.0) for method in editors}
     ordered = sorted(editors, key=lambda method: -areas[method])
-    title = f"Fronts of {len(editors)} editors, the largest hypervolume first"
+    title = f"Fronts of {len(editors)} editors, the largest area first"
     return [(title, fronts([(method, areas[method], editors[method]) for method in ordered]))]
 
 
@@ -104,7 +104,7 @@ def front(points: Mapping[str, Point]) -> str:
 
 
 def fronts(editors: Sequence[tuple[str, float, Sequence[Point]]]) -> str:
-    """(name, hypervolume, points) of each editor: its Pareto set as a line, its name at the side."""
+    """(name, area under the front, points) of each editor: its Pareto set as a line, its name at the side."""
     frame = _around([point for *_, points in editors for point in points])
     height = max(TOP + HIGH + BELOW, TOP + LINE * len(editors) + 8)
     parts = [_opening(LEFT + WIDE + ASIDE + 70, "Fronts of all editors", height), *_axes(frame)]

@@ -46,6 +46,17 @@ def hypervolume(points: Iterable[Point]) -> float:
     return math.fsum((p.gr - left) * p.lr for p, left in zip(front, before, strict=False))
 
 
+def area(points: Iterable[Point]) -> float:
+    """The area under the upper concave hull of the points and `UNEDITED`, from GR 0 to the highest: what is
+    to be had where settings may be mixed at random. From 0 to 1.
+
+    Unlike `hypervolume` it gives an editor nothing for more values of its knob along the same line.
+    """
+    corners = hull(points)
+    corners = [Point(0.0, corners[0].lr), *corners]
+    return math.fsum((b.gr - a.gr) * (a.lr + b.lr) / 2 for a, b in zip(corners, corners[1:], strict=False))
+
+
 def gr_at(points: Iterable[Point], wanted: float) -> float:
     """The highest GR that is to be had at LR >= wanted, by linear interpolation.
 

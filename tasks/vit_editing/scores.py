@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from suite.api import Metric, Score
 from suite.stats import t_quantile
-from tasks.vit_editing.fronts import WANTED, Point, gr_at, hypervolume, mean_point
+from tasks.vit_editing.fronts import WANTED, Point, area, gr_at, hypervolume, mean_point
 
 if TYPE_CHECKING:  # the family card reads the lists of metrics, and imports no torch
     from tasks.vit_editing.measure import Single
@@ -23,7 +23,8 @@ LEVEL = 0.95
 
 AT = {wanted: f"gr_at_{100 * wanted:.0f}" for wanted in WANTED}
 FRONT = (
-    Metric("hypervolume", "higher", "fraction", "area under the front of mean GR and mean LR over the knob"),
+    Metric("front_area", "higher", "fraction", "area under the front of GR and LR, settings mixed at random"),
+    Metric("hypervolume", "higher", "fraction", "area that the points (GR, LR) of the knob dominate"),
     *(
         Metric(name, "higher", "fraction", f"GR to be had at an LR of {100 * wanted:.0f} % or more")
         for wanted, name in AT.items()
@@ -66,7 +67,7 @@ IN_A_ROW = (
     Metric("undo_kept", "higher", "fraction", "of the row's other right pictures those that stay so"),
 )
 SEVERAL = (
-    Metric("several_hypervolume", "higher", "fraction", "hypervolume of edits with that many pictures"),
+    Metric("several_area", "higher", "fraction", "front_area of edits with that many pictures"),
     Metric("several_gain", "higher", "fraction", "the same less that of the same edits with one picture"),
 )
 COST = (Metric("prepare_s", "lower", "s", "wall clock of what is learned before any edit", exact=False),)
@@ -132,9 +133,12 @@ def working(sweep: Sweep) -> float:
 
 
 def front_scores(sweep: Sweep) -> Iterator[Score]:
-    """The front over all groups with its interval, and each group's own hypervolume."""
+    """The front over all groups with its interval, and the area under each group's own."""
     groups = points_by_group(sweep)
-    measures: dict[str, Callable[[list[Point]], float]] = {"hypervolume": hypervolume}
+    measures: dict[str, Callable[[list[Point]], float]] = {
+        "front_area": area,
+        "hypervolume": hypervolume,
+    }
     measures |= {name: _at(wanted) for wanted, name in AT.items()}
     for name, of in measures.items():
         found = estimate(groups, of)
@@ -143,7 +147,7 @@ def front_scores(sweep: Sweep) -> Iterator[Score]:
             yield Score(f"{name}_lo", found.ends[0], len(groups))
             yield Score(f"{name}_hi", found.ends[1], len(groups))
     for group, points in zip(_group_names(sweep), groups, strict=True):
-        yield Score("hypervolume", hypervolume(points), None, f"group {group}")
+        yield Score("front_area", area(points), None, f"group {group}")
 
 
 def edit_scores(sweep: Sweep) -> Iterator[Score]:
@@ -212,7 +216,7 @@ def row_scores(row: Row) -> Iterator[Score]:
 
 
 def several_scores(sweeps: Mapping[int, Sweep]) -> Iterator[Score]:
-    """By number of pictures: hypervolume, and what it gains over one picture; "all" is of the most.
+    """By number of pictures: the area under the front, and its gain over one picture; "all" is of the most.
 
     Only the groups that were edited with every number of pictures count.
     """
@@ -222,11 +226,11 @@ def several_scores(sweeps: Mapping[int, Sweep]) -> Iterator[Score]:
     values: dict[int, float] = {}
     for pictures, sweep in sorted(sweeps.items()):
         held = {knob: {g: e for g, e in by.items() if g in common} for knob, by in sweep.items()}
-        values[pictures] = hypervolume(over_groups(points_by_group(held)))
+        values[pictures] = area(over_groups(points_by_group(held)))
     most = max(values)
     for pictures, value in [*values.items(), (0, values[most])]:
         part = "all" if pictures == 0 else f"pictures {pictures}"
-        yield Score("several_hypervolume", value, None, part)
+        yield Score("several_area", value, None, part)
         yield Score("several_gain", value - values[1], None, part)
 
 

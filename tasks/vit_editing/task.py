@@ -20,7 +20,7 @@ from suite.errors import MethodError
 from suite.kept import Kept
 from tasks.vit_editing import scores
 from tasks.vit_editing.contract import Editor, Prepared, Workshop
-from tasks.vit_editing.fronts import Point, hypervolume
+from tasks.vit_editing.fronts import Point, area
 
 if TYPE_CHECKING:
     from tasks.vit_editing.classifier import Classifier
@@ -271,10 +271,10 @@ def samples(bench: Bench, classes: Sequence[str], sweep: scores.Sweep, shown: in
         for k in range(len(next(iter(by_knob.values())))):
             edits = {knob: held[k] for knob, held in by_knob.items()}
             place = next(iter(edits.values())).places[0]
-            area = hypervolume(Point(e.gr, e.lr) for e in edits.values())
+            under = area(Point(e.gr, e.lr) for e in edits.values())
             mates = [i for i in range(len(group.x)) if i != place][: MATES if k < shown else 0]
             seen = strip(group, [place, *mates]) if mates else f"picture {place + 1} of {group.name}"
-            yield Sample(begin + place, area, seen, outcome(edits, mates), classes[group.target])
+            yield Sample(begin + place, under, seen, outcome(edits, mates), classes[group.target])
         begin += len(group.x)
 
 

@@ -22,7 +22,7 @@ RUN = {
     ("gr", "all"): 0.2,
     ("lr", "all"): 0.9,
     ("gr", "group a"): 0.3,
-    ("hypervolume", "all"): 0.3,
+    ("front_area", "all"): 0.3,
 }
 STEPS = {
     ("row_sr", "after 10"): 0.9,
@@ -79,9 +79,9 @@ def test_a_run_with_a_row_has_a_second_picture() -> None:
 
 def test_a_board_has_the_fronts_of_all_editors_the_best_first() -> None:
     means = {
-        "plain": {("gr", "knob 0"): 0.9, ("lr", "knob 0"): 0.2, ("hypervolume", "all"): 0.18},
+        "plain": {("gr", "knob 0"): 0.9, ("lr", "knob 0"): 0.2, ("front_area", "all"): 0.18},
         "masked": RUN,
-        "broken": {("hypervolume", "all"): 0.0},
+        "broken": {("front_area", "all"): 0.0},
     }
     asked = []
 

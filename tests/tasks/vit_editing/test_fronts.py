@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.vit_editing.fronts import UNEDITED, WANTED, Point, gr_at, hull, hypervolume, mean_point, pareto
+from tasks.vit_editing.fronts import (
+    UNEDITED,
+    WANTED,
+    Point,
+    area,
+    gr_at,
+    hull,
+    hypervolume,
+    mean_point,
+    pareto,
+)
 
 SHARES = st.integers(0, 20).map(lambda k: k / 20)
 POINTS = st.lists(st.builds(Point, SHARES, SHARES), max_size=8)
@@ -38,6 +48,7 @@ def test_the_area_is_that_of_the_cells_under_some_point(points: list[Point]) -> 
 @given(POINTS, st.builds(Point, SHARES, SHARES), SHARES)
 def test_a_further_point_never_lowers_anything(points: list[Point], more: Point, wanted: float) -> None:
     assert hypervolume([*points, more]) >= hypervolume(points) - 1e-12
+    assert area([*points, more]) >= area(points) - 1e-12
     assert gr_at([*points, more], wanted) >= gr_at(points, wanted) - 1e-12
 
 
@@ -55,8 +66,25 @@ def test_gr_at_is_the_best_mixture_of_two(points: list[Point], wanted: float) ->
 
 
 @given(POINTS)
+def test_the_concave_area_is_that_under_the_best_mixtures(points: list[Point]) -> None:
+    """The highest LR of a mixture of two at each GR, summed in the middle of fine steps."""
+    held = np.array([*points, UNEDITED])
+    most, steps = held[:, 0].max(), 2000
+    grid = (np.arange(steps) + 0.5) / steps * most
+    best = np.zeros(steps)
+    for a, b in held:
+        best = np.where(grid <= a, np.maximum(best, b), best)
+        for c, d in held:
+            if a < c:
+                mixed = b + (grid - a) / (c - a) * (d - b)
+                best = np.where((a <= grid) & (grid <= c), np.maximum(best, mixed), best)
+    assert area(points) == pytest.approx(best.mean() * most, abs=1e-3)
+
+
+@given(POINTS)
 def test_not_editing_adds_no_area_and_is_the_first_corner(points: list[Point]) -> None:
     assert hypervolume([*points, UNEDITED]) == hypervolume(points)
+    assert area([*points, UNEDITED]) == area(points) >= hypervolume(points) - 1e-12
     assert hull(points)[0].lr == 1.0
 
 
@@ -64,6 +92,7 @@ def test_by_hand() -> None:
     points = [Point(0.2, 0.96), Point(0.6, 0.86), Point(0.5, 0.8), Point(0.9, 0.5), Point(0.2, 0.9)]
     assert pareto(points) == [(0.2, 0.96), (0.6, 0.86), (0.9, 0.5)]
     assert hypervolume(points) == pytest.approx(0.2 * 0.96 + 0.4 * 0.86 + 0.3 * 0.5)
+    assert area(points) == pytest.approx(0.2 * 1.96 / 2 + 0.4 * 1.82 / 2 + 0.3 * 1.36 / 2)
     # From (0, 1) to (0.6, 0.86) the LR is 0.9533 at a GR of 0.2: below 0.96, which stays a corner.
     assert hull(points) == [UNEDITED, (0.2, 0.96), (0.6, 0.86), (0.9, 0.5)]
     assert hull([Point(0.2, 0.95), *points[1:]]) == [UNEDITED, (0.6, 0.86), (0.9, 0.5)]
@@ -78,6 +107,10 @@ def test_the_ends_are_exact() -> None:
     assert gr_at(far, 0.5) == gr_at(far, 0.0) == 0.8  # nothing beyond the last point
     assert gr_at([Point(0.3, 1.0)], 1.0) == gr_at([Point(0.3, 1.0)], 0.8) == 0.3
     assert hypervolume([]) == 0.0 and hypervolume([UNEDITED]) == 0.0 and hypervolume([Point(1.0, 1.0)]) == 1.0
+    assert area([]) == 0.0 and area([UNEDITED]) == 0.0 and area([Point(1.0, 1.0)]) == 1.0
+    # Along one line further values of the knob add steps and no area.
+    line = [Point(0.4, 0.8), Point(0.2, 0.9)]
+    assert area(line) == pytest.approx(area(line[:1])) and hypervolume(line) > hypervolume(line[:1])
     assert gr_at([Point(0.0, 0.3)], 0.9) == 0.0
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from suite.stats import mean_interval
 from tasks.vit_editing import metrics, scores
-from tasks.vit_editing.fronts import Point, gr_at, hypervolume
+from tasks.vit_editing.fronts import Point, area, gr_at, hypervolume
 from tasks.vit_editing.measure import Single
 from tasks.vit_editing.scores import EDITING, estimate, working
 from tasks.vit_editing.sequences import Milestone, Row, Undone
@@ -51,11 +51,13 @@ def values(found: Any) -> dict[tuple[str, str], float]:
 def test_the_front_is_of_means_over_edits_and_then_groups() -> None:
     got = values(scores.front_scores(SWEEP))
     assert got["hypervolume", "all"] == pytest.approx(0.2 * 0.95 + 0.4 * 0.6)
+    assert got["front_area", "all"] == pytest.approx(0.2 * (1 + 0.95) / 2 + 0.4 * (0.95 + 0.6) / 2)
     assert got["gr_at_95", "all"] == pytest.approx(0.2)
     assert got["gr_at_90", "all"] == pytest.approx(0.2 + 0.4 * 0.05 / 0.35)
     assert got["gr_at_80", "all"] == pytest.approx(0.2 + 0.4 * 0.15 / 0.35)
-    assert got["hypervolume", "group a"] == pytest.approx(0.1 * 1 + 0.3 * 0.7)
-    assert got["hypervolume", "group b"] == pytest.approx(0.3 * 0.9 + 0.5 * 0.5)
+    assert got["front_area", "group a"] == pytest.approx(0.1 * 1 + 0.3 * (1 + 0.7) / 2)
+    # From (0, 1) to (0.8, 0.5) the LR is 0.8125 at a GR of 0.3: below 0.9, which stays a corner.
+    assert got["front_area", "group b"] == pytest.approx(0.3 * (1 + 0.9) / 2 + 0.5 * (0.9 + 0.5) / 2)
 
 
 def test_an_interval_of_two_groups_by_hand() -> None:
@@ -163,9 +165,9 @@ def test_a_row_is_told_after_each_length_and_as_all_at_its_end() -> None:
 def test_several_pictures_are_compared_on_the_groups_that_had_them() -> None:
     two = {knob: {"a": [single(0.5, 1.0)]} for knob in SWEEP}
     got = values(scores.several_scores({1: SWEEP, 2: two}))
-    one = hypervolume([Point(0.1, 1.0), Point(0.4, 0.7)])
-    assert got["several_hypervolume", "pictures 1"] == pytest.approx(one)
-    assert got["several_hypervolume", "pictures 2"] == got["several_hypervolume", "all"] == 0.5
+    one = area([Point(0.1, 1.0), Point(0.4, 0.7)])
+    assert got["several_area", "pictures 1"] == pytest.approx(one)
+    assert got["several_area", "pictures 2"] == got["several_area", "all"] == 0.5
     assert got["several_gain", "all"] == pytest.approx(0.5 - one) and got["several_gain", "pictures 1"] == 0.0
     assert list(scores.several_scores({1: SWEEP})) == list(scores.several_scores({})) == []
 

@@ -23,7 +23,7 @@ from tasks.vit_editing import failures, pools, published, task
 from tasks.vit_editing.classifier import Classifier
 from tasks.vit_editing.contract import Edited, Prepared, Workshop
 from tasks.vit_editing.failures import Bench
-from tasks.vit_editing.fronts import Point, hypervolume
+from tasks.vit_editing.fronts import Point, area
 from tasks.vit_editing.scores import EDITING
 from tasks.vit_editing.task import EditingTask, prepared_once, spread, strip
 
@@ -35,7 +35,7 @@ SPEC = TaskSpec(
     where="tasks.vit_editing.task:EditingTask",
     paper=Paper("", 2024, ""),
     metrics=EDITING,
-    primary="hypervolume",
+    primary="front_area",
     protocol="",
 )
 
@@ -66,7 +66,7 @@ def exact(found: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
 
 def test_an_editor_that_does_nothing() -> None:
     found = values(Nothing(), Context(0))
-    assert found["hypervolume", "all"] == found["gr_at_95", "all"] == found["gr_at_80", "all"] == 0.0
+    assert found["front_area", "all"] == found["gr_at_95", "all"] == found["gr_at_80", "all"] == 0.0
     assert (found["sr", "all"], found["gr", "all"], found["lr", "all"]) == (0.0, 0.0, 1.0)
     assert found["gr", "knob 0"] == 0.0 and found["lr", "knob 0"] == 1.0 and found["drift", "all"] == 0.0
     assert found["row_sr", "all"] == 0.0 and found["row_lr", "after 2"] == found["undo_back", "all"] == 1.0
@@ -79,9 +79,7 @@ def test_scores_are_of_the_edits_of_every_knob_and_of_samples() -> None:
     ctx = Context(0)
     found = values(HeadRow(), ctx)
     points = [Point(found["gr", f"knob {k}"], found["lr", f"knob {k}"]) for k in ("0.05", "0.5", "5")]
-    assert (
-        found["hypervolume", "all"] == pytest.approx(hypervolume(points)) and found["hypervolume", "all"] > 0
-    )
+    assert found["front_area", "all"] == pytest.approx(area(points)) and found["front_area", "all"] > 0
     assert found["knob", "all"] in (0.05, 0.5, 5.0)
     groups = {part for metric, part in found if part.startswith("group ")}
     assert len(groups) == 2
@@ -102,7 +100,7 @@ def test_a_sample_is_the_area_under_its_own_points(stage: tuple[Classifier, Benc
     place = picked(stage[1].groups, 3, ctx.rng)[1][2]
     held = [trial.singles(knob, 1, [(place,)])[0] for knob in (0.05, 0.5, 5.0)]
     (sample,) = [s for s in ctx.samples if s.index == 5 + place]
-    assert sample.correct == hypervolume([Point(one.gr, one.lr) for one in held])
+    assert sample.correct == area([Point(one.gr, one.lr) for one in held])
     told = (sample.output or "").split("; ")
     for line, one, knob in zip(told, held, ("0.05", "0.5", "5"), strict=True):
         mended = "mended" if one.sr else "not mended"
