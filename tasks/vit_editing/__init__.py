@@ -14,10 +14,11 @@ RULES = (
     "is made from the original weights. SR: the picture is right afterwards. GR: the share of the group's "
     "other pictures that are. LR: the share of locality pictures (right before, by a narrow margin) whose "
     "answer stays what the unedited model said. Edits are averaged, then groups, for every value of the "
-    "editor's knob; the score is the area under the front of the mean GR and LR, concave since settings "
-    "may be mixed at random and not editing at all (GR 0, LR 1) is one of them. Beside it: GR to be had at "
-    "an LR of 95, 90 and 80 %, intervals over groups, edits in a row, edits taken back, and edits with "
-    "several pictures."
+    "editor's knob. The score is the area of the front of the mean GR and LR beyond the line between two "
+    "editors that anybody can have and mix at random: not editing (GR 0, LR 1), and answering every picture "
+    "with the edit's class (GR 1, LR about a tenth). Beside it: the hypervolume, GR to be had at an LR of "
+    "95, 90 and 80 %, intervals over groups, edits in a row, edits taken back, and edits with several "
+    "pictures."
 )
 SIZES = (
     "At small the classifier is vit-32-cifar10, a ViT of 0.9 M parameters that is right on 69 % of the 2,500 "

@@ -30,7 +30,7 @@ def front(name: str, task: str, subset: str) -> Claim:
         metric="front_area",
         better=METHOD,
         worse=BASELINES,
-        note="By the area under the front of mean GR and mean LR over each editor's knob. The subset's "
+        note="By the area of the front of mean GR and mean LR over each editor's knob. The subset's "
         "pictures, the classifier and its size are this suite's own; the paper has ViT/B-16 and ViT/S-16.",
     )
 
@@ -49,7 +49,7 @@ CLAIMS: list[AnyClaim] = [
         better=METHOD,
         worse=("random-mask",),
         note="Both have the same values of the knob, the share of units that may change, and the same "
-        "descent: the area under one front against the other.",
+        "descent: the area of one front against the other.",
     ),
     Claim(
         id="edit-learned-mask-beats-gradient",

@@ -64,7 +64,9 @@ def of_board(task: str, means: Callable[[str], Mapping[str, Values]]) -> list[tu
     areas = {method: means(task)[method].get(("front_area", "all"), 0.0) for method in editors}
     ordered = sorted(editors, key=lambda method: -areas[method])
     title = f"Fronts of {len(editors)} editors, the largest area first"
-    return [(title, fronts([(method, areas[method], editors[method]) for method in ordered]))]
+    known = (means(task)[method].get(("always_lr", "all")) for method in ordered)
+    always = next((lr for lr in known if lr is not None), None)
+    return [(title, fronts([(method, areas[method], editors[method]) for method in ordered], always))]
 
 
 def points_of(values: Values) -> dict[str, Point]:
@@ -103,11 +105,21 @@ def front(points: Mapping[str, Point]) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def fronts(editors: Sequence[tuple[str, float, Sequence[Point]]]) -> str:
-    """(name, area under the front, points) of each editor: its Pareto set as a line, its name at the side."""
+def fronts(editors: Sequence[tuple[str, float, Sequence[Point]]], always: float | None = None) -> str:
+    """(name, area of the front, points) of each editor: its Pareto set as a line, its name at the side.
+
+    always: LR of answering everything with the edit's class; the line from there to not editing is dotted.
+    """
     frame = _around([point for *_, points in editors for point in points])
     height = max(TOP + HIGH + BELOW, TOP + LINE * len(editors) + 8)
     parts = [_opening(LEFT + WIDE + ASIDE + 70, "Fronts of all editors", height), *_axes(frame)]
+    if always is not None and always < 1:
+        left = max(frame.x_low, 1 - frame.y_high * (1 - always))
+        parts.append(
+            f'<path d="M{frame.x(1):.1f} {frame.y(0):.1f}L{frame.x(left):.1f} '
+            f'{frame.y((1 - left) / (1 - always)):.1f}" stroke="currentColor" stroke-dasharray="2 3">'
+            "<title>not editing and always saying the class, mixed at random</title></path>"
+        )
     for k, (name, area, points) in enumerate(editors):
         colour, dash = COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]
         best = pareto(points)

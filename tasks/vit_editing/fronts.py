@@ -46,15 +46,21 @@ def hypervolume(points: Iterable[Point]) -> float:
     return math.fsum((p.gr - left) * p.lr for p, left in zip(front, before, strict=False))
 
 
-def area(points: Iterable[Point]) -> float:
-    """The area under the upper concave hull of the points and `UNEDITED`, from GR 0 to the highest: what is
-    to be had where settings may be mixed at random. From 0 to 1.
+def area(points: Iterable[Point], always: Point) -> float:
+    """The area between the upper concave hull of the points, `UNEDITED` and `always`, and the line from
+    `UNEDITED` to `always`: what an editor adds to two that need no editing. From 0 to 1.
 
-    Unlike `hypervolume` it gives an editor nothing for more values of its knob along the same line.
+    always: (1, LR) of the one that answers every picture with the edit's class. Mixing the two at random
+    costs nothing, so that GR for LR along that line shows no skill, nor does an edit that gives up all
+    answers; `hypervolume` counts both. More values of a knob along one line add nothing here. ValueError for
+    an `always` whose GR is not 1.
     """
-    corners = hull(points)
+    if always.gr != 1:
+        raise ValueError(f"{always}: always answering with the class has a GR of 1")
+    corners = hull([*points, always])
     corners = [Point(0.0, corners[0].lr), *corners]
-    return math.fsum((b.gr - a.gr) * (a.lr + b.lr) / 2 for a, b in zip(corners, corners[1:], strict=False))
+    under = math.fsum((b.gr - a.gr) * (a.lr + b.lr) / 2 for a, b in zip(corners, corners[1:], strict=False))
+    return max(0.0, under - (1 + always.lr) / 2)
 
 
 def gr_at(points: Iterable[Point], wanted: float) -> float:

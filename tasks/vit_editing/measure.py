@@ -151,6 +151,13 @@ class Trial:
         sets |= {group_set(k): group.x for k, group in enumerate(bench.groups)}
         return cls(editor, model, prepared, bench, Streams(model, sets), kept, seed, chunk)
 
+    def always(self) -> dict[str, float]:
+        """By group the share of locality pictures that the unedited model gives the group's class: the LR of
+        answering everything with it.
+        """
+        answers = self.streams.before("locality", self.model.depth).answers
+        return {group.name: float((answers == group.target).mean()) for group in self.bench.groups}
+
     def failure(self, group: Group, places: Sequence[int]) -> Failure:
         """The request. Its seed does not depend on the knob, so that random masks of two sizes are nested."""
         y = torch.full((len(places),), group.target, dtype=torch.int64)

@@ -23,7 +23,7 @@ LEVEL = 0.95
 
 AT = {wanted: f"gr_at_{100 * wanted:.0f}" for wanted in WANTED}
 FRONT = (
-    Metric("front_area", "higher", "fraction", "area under the front of GR and LR, settings mixed at random"),
+    Metric("front_area", "higher", "fraction", "area of the front of GR and LR beyond what needs no editing"),
     Metric("hypervolume", "higher", "fraction", "area that the points (GR, LR) of the knob dominate"),
     *(
         Metric(name, "higher", "fraction", f"GR to be had at an LR of {100 * wanted:.0f} % or more")
@@ -48,6 +48,7 @@ OF_AN_EDIT = (
     Metric("distance", "lower", "L2 norm", "of the change of the weights"),
     Metric("steps", "neutral", "count", "gradient steps of an edit"),
 )
+ALWAYS = Metric("always_lr", "neutral", "fraction", "LR of answering every picture with the edit's class")
 KNOB = Metric("knob", "neutral", "knob", "the value at which the slice all of GR, LR and the like is told")
 MASKS = (
     Metric("mask_share", "neutral", "fraction", "of the structured units that a mask holds"),
@@ -71,7 +72,7 @@ SEVERAL = (
     Metric("several_gain", "higher", "fraction", "the same less that of the same edits with one picture"),
 )
 COST = (Metric("prepare_s", "lower", "s", "wall clock of what is learned before any edit", exact=False),)
-EDITING = (*FRONT, *ENDS, *OF_AN_EDIT, KNOB, *MASKS, *IN_A_ROW, *SEVERAL, *COST)
+EDITING = (*FRONT, *ENDS, *OF_AN_EDIT, ALWAYS, KNOB, *MASKS, *IN_A_ROW, *SEVERAL, *COST)
 
 FIELDS: Mapping[str, str] = {"edit_s": "seconds"}
 """Fields of `Single` that a metric has another name for."""
@@ -132,14 +133,22 @@ def working(sweep: Sweep) -> float:
     return max(points, key=lambda knob: (points[knob].lr, points[knob].gr))
 
 
-def front_scores(sweep: Sweep) -> Iterator[Score]:
-    """The front over all groups with its interval, and the area under each group's own."""
-    groups = points_by_group(sweep)
+def front_scores(sweep: Sweep, always: Mapping[str, float]) -> Iterator[Score]:
+    """The front over all groups with its interval, and the area of each group's own.
+
+    always: by group the LR of answering every picture with its class. Behind a group's points stands that
+    one, and averages with them.
+    """
+    groups = [
+        [*points, Point(1.0, always[name])]
+        for name, points in zip(_group_names(sweep), points_by_group(sweep), strict=True)
+    ]
     measures: dict[str, Callable[[list[Point]], float]] = {
-        "front_area": area,
-        "hypervolume": hypervolume,
+        "front_area": lambda points: area(points[:-1], points[-1]),
+        "hypervolume": lambda points: hypervolume(points[:-1]),
     }
     measures |= {name: _at(wanted) for wanted, name in AT.items()}
+    yield Score(ALWAYS.name, over_groups(groups)[-1].lr, len(groups))
     for name, of in measures.items():
         found = estimate(groups, of)
         yield Score(name, found.value)
@@ -147,7 +156,7 @@ def front_scores(sweep: Sweep) -> Iterator[Score]:
             yield Score(f"{name}_lo", found.ends[0], len(groups))
             yield Score(f"{name}_hi", found.ends[1], len(groups))
     for group, points in zip(_group_names(sweep), groups, strict=True):
-        yield Score("front_area", area(points), None, f"group {group}")
+        yield Score("front_area", area(points[:-1], points[-1]), None, f"group {group}")
 
 
 def edit_scores(sweep: Sweep) -> Iterator[Score]:
@@ -215,18 +224,19 @@ def row_scores(row: Row) -> Iterator[Score]:
             yield Score("undo_kept", row.undone.kept, row.undone.edits)
 
 
-def several_scores(sweeps: Mapping[int, Sweep]) -> Iterator[Score]:
-    """By number of pictures: the area under the front, and its gain over one picture; "all" is of the most.
+def several_scores(sweeps: Mapping[int, Sweep], always: Mapping[str, float]) -> Iterator[Score]:
+    """By number of pictures: the area of the front, and its gain over one picture; "all" is of the most.
 
     Only the groups that were edited with every number of pictures count.
     """
     common = set.intersection(*(set(_group_names(sweep)) for sweep in sweeps.values())) if sweeps else set()
     if len(sweeps) < 2 or 1 not in sweeps or not common:
         return
+    trivial = Point(1.0, fmean(always[group] for group in common))
     values: dict[int, float] = {}
     for pictures, sweep in sorted(sweeps.items()):
         held = {knob: {g: e for g, e in by.items() if g in common} for knob, by in sweep.items()}
-        values[pictures] = area(over_groups(points_by_group(held)))
+        values[pictures] = area(over_groups(points_by_group(held)), trivial)
     most = max(values)
     for pictures, value in [*values.items(), (0, values[most])]:
         part = "all" if pictures == 0 else f"pictures {pictures}"
@@ -235,7 +245,7 @@ def several_scores(sweeps: Mapping[int, Sweep]) -> Iterator[Score]:
 
 
 def _at(wanted: float) -> Callable[[list[Point]], float]:
-    return lambda points: gr_at(points, wanted)
+    return lambda points: gr_at(points[:-1], wanted)
 
 
 def _group_names(sweep: Sweep) -> list[str]:

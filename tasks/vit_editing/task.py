@@ -134,13 +134,14 @@ class EditingTask(Task):
         trial = Trial.of(method, model, prepared, bench, kept, ctx.seed_for, self.chunk)
         picks = picked(bench.groups, self.edits, ctx.rng)
         sweep = self.swept(trial, picks, ctx)
-        yield from scores.front_scores(sweep)
+        always = trial.always()
+        yield from scores.front_scores(sweep, always)
         yield from scores.edit_scores(sweep)
         yield from scores.mask_scores(sweep)
-        yield from scores.several_scores(self.several_swept(trial, sweep, picks, ctx))
+        yield from scores.several_scores(self.several_swept(trial, sweep, picks, ctx), always)
         yield from self.row_of(trial, picks, scores.working(sweep), ctx)
         yield Score("prepare_s", seconds)
-        ctx.log_samples(samples(bench, model.classes, sweep, self.shown))
+        ctx.log_samples(samples(bench, model.classes, sweep, always, self.shown))
 
     def values(self, method: Editor) -> list[float]:
         """The knob's values that are measured."""
@@ -259,8 +260,10 @@ def _workshop(bench: Bench, ctx: Context) -> Workshop:
     return Workshop(bench.training, ctx.seed_for("prepare"), folder, ctx.report)
 
 
-def samples(bench: Bench, classes: Sequence[str], sweep: scores.Sweep, shown: int) -> Iterator[Sample]:
-    """A sample an edit of one picture: how right it was is the area under its own (GR, LR) over the knob.
+def samples(
+    bench: Bench, classes: Sequence[str], sweep: scores.Sweep, always: Mapping[str, float], shown: int
+) -> Iterator[Sample]:
+    """A sample an edit of one picture: how right it was is the area of its own front over the knob.
 
     index: of the picture among those of all groups. The first `shown` of each group have their picture, with
     mates beside it; all tell SR, GR and LR at every knob.
@@ -271,10 +274,10 @@ def samples(bench: Bench, classes: Sequence[str], sweep: scores.Sweep, shown: in
         for k in range(len(next(iter(by_knob.values())))):
             edits = {knob: held[k] for knob, held in by_knob.items()}
             place = next(iter(edits.values())).places[0]
-            under = area(Point(e.gr, e.lr) for e in edits.values())
+            found = area([Point(e.gr, e.lr) for e in edits.values()], Point(1.0, always[group.name]))
             mates = [i for i in range(len(group.x)) if i != place][: MATES if k < shown else 0]
             seen = strip(group, [place, *mates]) if mates else f"picture {place + 1} of {group.name}"
-            yield Sample(begin + place, under, seen, outcome(edits, mates), classes[group.target])
+            yield Sample(begin + place, found, seen, outcome(edits, mates), classes[group.target])
         begin += len(group.x)
 
 

@@ -95,6 +95,13 @@ def test_a_board_has_the_fronts_of_all_editors_the_best_first() -> None:
     assert names == ["masked 30.0", "plain 18.0"]
     lines = shapes(text, "polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 1]
+    assert "always saying the class" not in text
+    ((_, text),) = figures.of_board("t", lambda _: {**means, "masked": {**RUN, ("always_lr", "all"): 0.1}})
+    (dotted,) = (p for p in shapes(text, "path") if p.find(f"{SVG}title") is not None)
+    # From (1, 0) to the left end of the frame, LR 0.2, where the line to (0.1, 1) is at 8/9.
+    ends = [tuple(map(float, pair.split())) for pair in dotted.get("d")[1:].split("L")]
+    assert ends[0] == (LEFT + WIDE, TOP + HIGH)
+    assert ends[1] == (LEFT, pytest.approx(TOP + HIGH * (1 - (8 / 9) / 0.9), abs=0.1))
     assert len({line.get("stroke") for line in lines}) == 2
     assert figures.of_board("vit-edit-natural", lambda task: {"masked": RUN}) == []
 

@@ -20,6 +20,7 @@ from tasks.vit_editing.fronts import (
 )
 
 SHARES = st.integers(0, 20).map(lambda k: k / 20)
+ALWAYS = Point(1.0, 0.2)
 POINTS = st.lists(st.builds(Point, SHARES, SHARES), max_size=8)
 
 
@@ -48,7 +49,7 @@ def test_the_area_is_that_of_the_cells_under_some_point(points: list[Point]) -> 
 @given(POINTS, st.builds(Point, SHARES, SHARES), SHARES)
 def test_a_further_point_never_lowers_anything(points: list[Point], more: Point, wanted: float) -> None:
     assert hypervolume([*points, more]) >= hypervolume(points) - 1e-12
-    assert area([*points, more]) >= area(points) - 1e-12
+    assert area([*points, more], ALWAYS) >= area(points, ALWAYS) - 1e-12
     assert gr_at([*points, more], wanted) >= gr_at(points, wanted) - 1e-12
 
 
@@ -66,11 +67,11 @@ def test_gr_at_is_the_best_mixture_of_two(points: list[Point], wanted: float) ->
 
 
 @given(POINTS)
-def test_the_concave_area_is_that_under_the_best_mixtures(points: list[Point]) -> None:
+def test_the_area_is_what_the_best_mixtures_have_beyond_the_line(points: list[Point]) -> None:
     """The highest LR of a mixture of two at each GR, summed in the middle of fine steps."""
-    held = np.array([*points, UNEDITED])
-    most, steps = held[:, 0].max(), 2000
-    grid = (np.arange(steps) + 0.5) / steps * most
+    held = np.array([*points, UNEDITED, ALWAYS])
+    steps = 2000
+    grid = (np.arange(steps) + 0.5) / steps
     best = np.zeros(steps)
     for a, b in held:
         best = np.where(grid <= a, np.maximum(best, b), best)
@@ -78,13 +79,14 @@ def test_the_concave_area_is_that_under_the_best_mixtures(points: list[Point]) -
             if a < c:
                 mixed = b + (grid - a) / (c - a) * (d - b)
                 best = np.where((a <= grid) & (grid <= c), np.maximum(best, mixed), best)
-    assert area(points) == pytest.approx(best.mean() * most, abs=1e-3)
+    assert area(points, ALWAYS) == pytest.approx(best.mean() - 0.6, abs=1e-3)
 
 
 @given(POINTS)
 def test_not_editing_adds_no_area_and_is_the_first_corner(points: list[Point]) -> None:
     assert hypervolume([*points, UNEDITED]) == hypervolume(points)
-    assert area([*points, UNEDITED]) == area(points) >= hypervolume(points) - 1e-12
+    assert area([*points, UNEDITED, ALWAYS], ALWAYS) == area(points, ALWAYS)
+    assert area(points, ALWAYS) >= max(hypervolume(points) - 0.6, 0.0) - 1e-12
     assert hull(points)[0].lr == 1.0
 
 
@@ -92,7 +94,8 @@ def test_by_hand() -> None:
     points = [Point(0.2, 0.96), Point(0.6, 0.86), Point(0.5, 0.8), Point(0.9, 0.5), Point(0.2, 0.9)]
     assert pareto(points) == [(0.2, 0.96), (0.6, 0.86), (0.9, 0.5)]
     assert hypervolume(points) == pytest.approx(0.2 * 0.96 + 0.4 * 0.86 + 0.3 * 0.5)
-    assert area(points) == pytest.approx(0.2 * 1.96 / 2 + 0.4 * 1.82 / 2 + 0.3 * 1.36 / 2)
+    beyond = 0.2 * 1.96 / 2 + 0.4 * 1.82 / 2 + 0.3 * 1.36 / 2 + 0.1 * 0.7 / 2 - 0.6
+    assert area(points, ALWAYS) == pytest.approx(beyond)
     # From (0, 1) to (0.6, 0.86) the LR is 0.9533 at a GR of 0.2: below 0.96, which stays a corner.
     assert hull(points) == [UNEDITED, (0.2, 0.96), (0.6, 0.86), (0.9, 0.5)]
     assert hull([Point(0.2, 0.95), *points[1:]]) == [UNEDITED, (0.6, 0.86), (0.9, 0.5)]
@@ -107,10 +110,15 @@ def test_the_ends_are_exact() -> None:
     assert gr_at(far, 0.5) == gr_at(far, 0.0) == 0.8  # nothing beyond the last point
     assert gr_at([Point(0.3, 1.0)], 1.0) == gr_at([Point(0.3, 1.0)], 0.8) == 0.3
     assert hypervolume([]) == 0.0 and hypervolume([UNEDITED]) == 0.0 and hypervolume([Point(1.0, 1.0)]) == 1.0
-    assert area([]) == 0.0 and area([UNEDITED]) == 0.0 and area([Point(1.0, 1.0)]) == 1.0
-    # Along one line further values of the knob add steps and no area.
+    assert area([], ALWAYS) == area([UNEDITED], ALWAYS) == area([ALWAYS], ALWAYS) == 0.0
+    assert area([Point(1.0, 1.0)], ALWAYS) == pytest.approx(0.4)
+    # Along one line further values of the knob add steps and no area; nor is there any below the ends' line.
     line = [Point(0.4, 0.8), Point(0.2, 0.9)]
-    assert area(line) == pytest.approx(area(line[:1])) and hypervolume(line) > hypervolume(line[:1])
+    assert area(line, ALWAYS) == pytest.approx(area(line[:1], ALWAYS)) != 0
+    assert hypervolume(line) > hypervolume(line[:1])
+    assert area([Point(0.9, 0.25)], ALWAYS) == 0.0
+    with pytest.raises(ValueError, match="GR of 1"):
+        area([], Point(0.9, 0.2))
     assert gr_at([Point(0.0, 0.3)], 0.9) == 0.0
 
 

@@ -44,25 +44,37 @@ SWEEP = {
 """Mean points: a (0.1, 1), (0.4, 0.7); b (0.3, 0.9), (0.8, 0.5); both (0.2, 0.95), (0.6, 0.6)."""
 
 
+ALWAYS = {"a": 0.1, "b": 0.3}
+"""LR of always answering with a group's class; of both 0.2."""
+
+
 def values(found: Any) -> dict[tuple[str, str], float]:
     return {(s.metric, s.slice): s.value for s in found}
 
 
 def test_the_front_is_of_means_over_edits_and_then_groups() -> None:
-    got = values(scores.front_scores(SWEEP))
+    got = values(scores.front_scores(SWEEP, ALWAYS))
     assert got["hypervolume", "all"] == pytest.approx(0.2 * 0.95 + 0.4 * 0.6)
-    assert got["front_area", "all"] == pytest.approx(0.2 * (1 + 0.95) / 2 + 0.4 * (0.95 + 0.6) / 2)
+    assert got["always_lr", "all"] == pytest.approx(0.2)
+    # From (0, 1) over the points to (1, 0.2), less the triangle and square below the line between the ends.
+    assert got["front_area", "all"] == pytest.approx(
+        0.2 * (1 + 0.95) / 2 + 0.4 * (0.95 + 0.6) / 2 + 0.4 * (0.6 + 0.2) / 2 - (1 + 0.2) / 2
+    )
     assert got["gr_at_95", "all"] == pytest.approx(0.2)
     assert got["gr_at_90", "all"] == pytest.approx(0.2 + 0.4 * 0.05 / 0.35)
     assert got["gr_at_80", "all"] == pytest.approx(0.2 + 0.4 * 0.15 / 0.35)
-    assert got["front_area", "group a"] == pytest.approx(0.1 * 1 + 0.3 * (1 + 0.7) / 2)
+    assert got["front_area", "group a"] == pytest.approx(
+        0.1 * 1 + 0.3 * (1 + 0.7) / 2 + 0.6 * (0.7 + 0.1) / 2 - (1 + 0.1) / 2
+    )
     # From (0, 1) to (0.8, 0.5) the LR is 0.8125 at a GR of 0.3: below 0.9, which stays a corner.
-    assert got["front_area", "group b"] == pytest.approx(0.3 * (1 + 0.9) / 2 + 0.5 * (0.9 + 0.5) / 2)
+    assert got["front_area", "group b"] == pytest.approx(
+        0.3 * (1 + 0.9) / 2 + 0.5 * (0.9 + 0.5) / 2 + 0.2 * (0.5 + 0.3) / 2 - (1 + 0.3) / 2
+    )
 
 
 def test_an_interval_of_two_groups_by_hand() -> None:
     """Pseudo-values 2 f - f_-g of f over {a, b}, whose other halves are b and a alone."""
-    got = values(scores.front_scores(SWEEP))
+    got = values(scores.front_scores(SWEEP, ALWAYS))
     both, a, b = 0.43, 0.31, 0.52
     pseudo = [2 * both - b, 2 * both - a]
     half = 12.7062047362 * np.std(pseudo, ddof=1) / math.sqrt(2)
@@ -70,7 +82,7 @@ def test_an_interval_of_two_groups_by_hand() -> None:
     assert got["hypervolume_hi", "all"] == min(1.0, both + half) == 1.0
     assert scores.estimate([[Point(0.5, 0.5)]], hypervolume).ends is None
     alone = {0.1: {"a": SWEEP[0.1]["a"]}}
-    assert not [m for m, _ in values(scores.front_scores(alone)) if m.endswith(("_lo", "_hi"))]
+    assert not [m for m, _ in values(scores.front_scores(alone, ALWAYS)) if m.endswith(("_lo", "_hi"))]
 
 
 @given(st.lists(st.integers(40, 60).map(lambda k: k / 100), min_size=3, max_size=9))
@@ -164,12 +176,15 @@ def test_a_row_is_told_after_each_length_and_as_all_at_its_end() -> None:
 
 def test_several_pictures_are_compared_on_the_groups_that_had_them() -> None:
     two = {knob: {"a": [single(0.5, 1.0)]} for knob in SWEEP}
-    got = values(scores.several_scores({1: SWEEP, 2: two}))
-    one = area([Point(0.1, 1.0), Point(0.4, 0.7)])
+    got = values(scores.several_scores({1: SWEEP, 2: two}, ALWAYS))
+    one = area([Point(0.1, 1.0), Point(0.4, 0.7)], Point(1.0, 0.1))
+    both = area([Point(0.5, 1.0)], Point(1.0, 0.1))
     assert got["several_area", "pictures 1"] == pytest.approx(one)
-    assert got["several_area", "pictures 2"] == got["several_area", "all"] == 0.5
-    assert got["several_gain", "all"] == pytest.approx(0.5 - one) and got["several_gain", "pictures 1"] == 0.0
-    assert list(scores.several_scores({1: SWEEP})) == list(scores.several_scores({})) == []
+    assert got["several_area", "pictures 2"] == got["several_area", "all"] == pytest.approx(both)
+    assert (
+        got["several_gain", "all"] == pytest.approx(both - one) and got["several_gain", "pictures 1"] == 0.0
+    )
+    assert list(scores.several_scores({1: SWEEP}, ALWAYS)) == list(scores.several_scores({}, ALWAYS)) == []
 
 
 def test_every_score_is_declared_and_names_are_said_once() -> None:
@@ -177,10 +192,10 @@ def test_every_score_is_declared_and_names_are_said_once() -> None:
     assert len(set(names)) == len(names)
     row = Row((Milestone(10, 0.9, 0.5, 0.8, 0.1, -0.02, 1.0, 0.5),), Undone(10, 0.7, 0.9))
     found = [
-        *scores.front_scores(SWEEP),
+        *scores.front_scores(SWEEP, ALWAYS),
         *scores.edit_scores(SWEEP),
         *scores.row_scores(row),
-        *scores.several_scores({1: SWEEP, 2: SWEEP}),
+        *scores.several_scores({1: SWEEP, 2: SWEEP}, ALWAYS),
     ]
     assert {s.metric for s in found} <= set(names)
     assert len({(s.metric, s.slice) for s in found}) == len(found)
@@ -190,6 +205,6 @@ def test_gr_at_is_named_by_its_percentage() -> None:
     points = [Point(0.4, 0.7)]
     for wanted, name in scores.AT.items():
         assert name == f"gr_at_{round(100 * wanted)}"
-        assert values(scores.front_scores({0.1: {"a": [single(0.4, 0.7)]}}))[name, "all"] == gr_at(
+        assert values(scores.front_scores({0.1: {"a": [single(0.4, 0.7)]}}, ALWAYS))[name, "all"] == gr_at(
             points, wanted
         )

@@ -79,7 +79,10 @@ def test_scores_are_of_the_edits_of_every_knob_and_of_samples() -> None:
     ctx = Context(0)
     found = values(HeadRow(), ctx)
     points = [Point(found["gr", f"knob {k}"], found["lr", f"knob {k}"]) for k in ("0.05", "0.5", "5")]
-    assert found["front_area", "all"] == pytest.approx(area(points)) and found["front_area", "all"] > 0
+    assert (
+        found["front_area", "all"] == pytest.approx(area(points, Point(1.0, found["always_lr", "all"])))
+        and found["front_area", "all"] > 0
+    )
     assert found["knob", "all"] in (0.05, 0.5, 5.0)
     groups = {part for metric, part in found if part.startswith("group ")}
     assert len(groups) == 2
@@ -99,8 +102,13 @@ def test_a_sample_is_the_area_under_its_own_points(stage: tuple[Classifier, Benc
     trial = Trial.of(HeadRow(), stage[0], {}, stage[1], Kept.at(None), ctx.seed_for)
     place = picked(stage[1].groups, 3, ctx.rng)[1][2]
     held = [trial.singles(knob, 1, [(place,)])[0] for knob in (0.05, 0.5, 5.0)]
+    group = stage[1].groups[1]
+    says = stage[0].logits(stage[1].locality).argmax(1)
+    assert trial.always()[group.name] == pytest.approx(float((says == group.target).float().mean()))
     (sample,) = [s for s in ctx.samples if s.index == 5 + place]
-    assert sample.correct == area([Point(one.gr, one.lr) for one in held])
+    assert sample.correct == area(
+        [Point(one.gr, one.lr) for one in held], Point(1.0, trial.always()[group.name])
+    )
     told = (sample.output or "").split("; ")
     for line, one, knob in zip(told, held, ("0.05", "0.5", "5"), strict=True):
         mended = "mended" if one.sr else "not mended"
