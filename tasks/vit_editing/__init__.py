@@ -31,11 +31,11 @@ SMALL: dict[str, Any] = {
     "groups": 6,
     "least": 21,
     "edits": 20,
-    "locality": 200,
-    "test": 500,
+    "locality": 150,
+    "test": 300,
     "knobs": 3,
     "lengths": "10,30,100",
-    "several": 3,
+    "several": 2,
 }
 SMOKE: dict[str, Any] = {
     "base_model": "vit-16-digits",
