@@ -23,7 +23,7 @@ PRACTICE: dict[str, Any] = {"episodes": 4, "apart": 8, "lr": 3e-3}
 META = {**SEARCH, "net_lr": 1e-3}
 INTEGRALS: dict[str, Any] = {"copies": 2, "steps": 10}
 VALUE: dict[str, Any] = {"decay": 0.0, "lr": 0.3, "clamp": 16.0, "copies": 2, "steps": 30}
-"""Of ROME's search for a value: with the published rate and clamp most failures of a small model stay wrong."""
+"""Of ROME's search for a value: the published rate and clamp leave most failures of a small model wrong."""
 
 
 def _method(
