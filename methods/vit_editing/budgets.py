@@ -7,8 +7,8 @@ from suite.budgets import Budget
 SOURCE = "methods/vit_editing/__init__.py"
 DEV = ("vit-edit-natural dev",)
 ROTATED = (
-    "By the GR at an LR of 80 % of 36 edits of rotated pictures (task.subset=rotation), which no task has, of "
-    "the same held-out pictures and classifier."
+    "By the GR at an LR of 80 % of 36 edits of rotated pictures (task.subset=rotation), which no task has, "
+    "of the same held-out pictures and classifier."
 )
 
 BUDGETS = [
