@@ -7,7 +7,10 @@ from suite.budgets import Budget
 LOOKED = ("cldyb-joint dev",)
 NOTE = "Rates, epochs and strengths of small: by validation pictures of two random sequences, one seed."
 COSTS = "Sizes of small were chosen by what they cost."
-RATE = "Another rate was tried, by validation pictures of the first three tasks of two random sequences."
+RATE = (
+    "Another rate was tried after test scores of cl-static had been seen to be low; it was judged by "
+    "validation pictures of the first three tasks of two random sequences."
+)
 SOURCE = "methods/cldyb/__init__.py"
 
 
