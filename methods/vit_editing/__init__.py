@@ -64,6 +64,15 @@ LAMBDAS = "0,0.001,0.005,0.01,0.025,0.05,0.1"
 
 METHODS: list[MethodSpec] = [
     _method("identity", "floors:Identity", WHERE_TO_EDIT, "null", "leaves the model as it is", minutes=1),
+    _method(
+        "relabel",
+        "floors:Relabel",
+        WHERE_TO_EDIT,
+        "control",
+        "the answer given to the failure gets the name of the right class, in all pictures",
+        minutes=1,
+        deviations="Not in the paper.",
+    ),
     _descent(
         "where-to-edit",
         "where_to_edit:WhereToEdit",

@@ -12,7 +12,9 @@ ROTATED = (
 )
 
 BUDGETS = [
-    Budget(("identity", "head-only"), trials=0, tuned_on=(), note="Nothing chosen.", source=SOURCE),
+    Budget(
+        ("identity", "relabel", "head-only"), trials=0, tuned_on=(), note="Nothing chosen.", source=SOURCE
+    ),
     Budget(
         (
             *("ft", "ft-l1", "ft-l2", "ft-block-early", "ft-block-late"),

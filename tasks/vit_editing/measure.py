@@ -6,6 +6,7 @@ edits were made before it nor on where a killed cell was taken up again.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,8 +162,9 @@ class Trial:
     def failure(self, group: Group, places: Sequence[int]) -> Failure:
         """The request. Its seed does not depend on the knob, so that random masks of two sizes are nested."""
         y = torch.full((len(places),), group.target, dtype=torch.int64)
-        seed = self.seed("edit " + " ".join(group.hashes[place] for place in places))
-        return Failure(group.x[list(places)], y, seed)
+        name = f"{self.seed('edits')} " + " ".join(group.hashes[place] for place in places)
+        # Generators of torch take the last 32 bits of a seed: all of these depend on the pictures.
+        return Failure(group.x[list(places)], y, int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]))
 
     def singles(
         self, knob: float, number: int, jobs: Sequence[tuple[int, ...]], tested: int = 0

@@ -79,6 +79,28 @@ class Restarting(HeadRow):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Knotted(HeadRow):
+    """Breaks at the other end of its knob, and made together it takes the first picture alone."""
+
+    ends: bool = True
+
+    def edit(
+        self, model: Classifier, prepared: Any, failure: Failure, knob: float, before: Any = None
+    ) -> Edited:
+        broken = self.ends and knob == self.values[-1]
+        return super().edit(model, prepared, failure, float("nan") if broken else knob, before)
+
+    def edit_many(self, model: Classifier, prepared: Any, failures: Any, knob: float) -> list[Edited]:
+        firsts = [Failure(f.x[:1], f.y[:1], f.seed) for f in failures]
+        return super().edit_many(model, prepared, firsts, knob)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_two_pictures_and_the_other_end_of_the_knob(ends: bool) -> None:
+    assert failing(Knotted(ends=ends)) == {"several"}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training(HeadRow):
     def edit(
         self, model: Classifier, prepared: Any, failure: Failure, knob: float, before: Any = None
@@ -114,7 +136,7 @@ class Mixing(HeadRow):
 
     def edit_many(self, model: Classifier, prepared: Any, failures: Any, knob: float) -> list[Edited]:
         x = torch.cat([failure.x for failure in failures])
-        return [self.edit(model, prepared, f._replace(x=x, y=f.y.expand(len(x))), knob) for f in failures]
+        return [self.edit(model, prepared, f._replace(x=x, y=f.y[:1].expand(len(x))), knob) for f in failures]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -219,9 +220,10 @@ def test_an_edit_from_the_pixels_on(model: Classifier, ward: Bench) -> None:
             edited = super().edit(model, prepared, failure, knob, before)
             assert isinstance(edited, ReplacedWeights)
             name = f"{model.embeddings}.cls_token"
-            weights = {**edited.weights, name: model.parameter(name).clone()}
+            weights = {**edited.weights, name: moved * model.parameter(name)}
             return ReplacedWeights(model, weights, steps=1)
 
+    moved = 1.0
     at_work = trial(Shifted(), model, ward)
     plain = trial(HeadRow(), model, ward).singles(0.5, 0, [(0,), (1,)])
     assert at_work.editor.edit(model, {}, at_work.failure(ward.groups[0], (0,)), 0.5).start == -1
@@ -229,6 +231,18 @@ def test_an_edit_from_the_pixels_on(model: Classifier, ward: Bench) -> None:
         {**row, "drift": pytest.approx(row["drift"], abs=1e-6)} for row in numbers(plain)
     ]
     assert at_work.streams.kept_bytes == 0
+    moved = -3.0
+    (one,) = trial(Shifted(), model, ward).singles(0.5, 0, [(0,)])
+    edited = Shifted().edit(model, {}, at_work.failure(ward.groups[0], (0,)), 0.5)
+    assert isinstance(edited, ReplacedWeights)
+    # In a copy of the module itself, whose class token is another one.
+    other = copy.deepcopy(model.module)
+    other.load_state_dict(edited.weights, strict=False)
+    copied = Classifier.of(other, model.images, model.classes)
+    said = [copied.logits(x).argmax(1) for x in (ward.groups[0].x, ward.locality)]
+    assert metrics.unpacked(one.right).tolist() == (said[0] == ward.groups[0].target).tolist()
+    assert one.lr == float((said[1] == model.logits(ward.locality).argmax(1)).double().mean())
+    assert one.lr != numbers(plain)[0]["lr"]
 
 
 def test_groups_have_names_of_their_own_among_the_streams(model: Classifier, ward: Bench) -> None:
