@@ -9,16 +9,17 @@ from suite.api import MethodSpec, Needs, Paper
 
 DESCENT = {"lr": 4e-4, "steps": 50, "enough": 0.1}
 """At small: the paper's rate of 2e-5 is for matrices of 768 columns. Its cross-entropy of 0.01, at which an
-edit stops, is out of reach of a model of this size, whose right answers are mostly above 0.1.
+edit stops, is out of reach: with the last norm and the head as they are, no stream gives less than 0.02
+(ship) to 0.17 (cat). For cat and bird 0.1 is, too, and their edits take all of the steps.
 """
 BRIEF = {"lr": 3e-4, "steps": 10}
 RATE = (
     "At small rate, steps and the loss to stop at are this suite's own, the same for all that descend alike."
 )
 CARRIED = "A recipe for language models carried over; see the module."
-SEARCH = {"pairs": 4, "inner": 3, "outer": 5, "inner_lr": 0.3, "sparsity": 0.1}
+SEARCH = {"pairs": 4, "inner": 3, "outer": 5, "inner_lr": 0.3}
 """At small: the paper's inner rate of 1e-3 moves a model of this size so little that no unit opens."""
-PRACTICE: dict[str, Any] = {"episodes": 4, "apart": 8, "lr": 3e-3}
+PRACTICE: dict[str, Any] = {"episodes": 4, "apart": 8}
 """Of training networks that transform gradients."""
 META = {**SEARCH, "net_lr": 1e-3}
 INTEGRALS: dict[str, Any] = {"copies": 2, "steps": 10}
@@ -108,7 +109,13 @@ METHODS: list[MethodSpec] = [
         "the same with an L2 pull",
         params={"pull": "l2", "knobs": LAMBDAS},
     ),
-    _descent("ft-all", "finetuning:FineTuneAll", "fine-tuning of all parameters"),
+    _descent(
+        "ft-all",
+        "finetuning:FineTuneAll",
+        "fine-tuning of all parameters",
+        presets={"smoke": BRIEF, "small": {**DESCENT, "lr": 2e-5}},
+        deviations="At small steps and the loss to stop at are this suite's own; the rate is the paper's.",
+    ),
     _descent(
         "ft-block-early",
         "finetuning:FineTune",
@@ -127,7 +134,7 @@ METHODS: list[MethodSpec] = [
         "head-only",
         "finetuning:HeadOnly",
         "the head's rows of the right and the wrong class",
-        presets={"smoke": {"steps": 20}, "small": {"steps": 50}},
+        presets={"smoke": {"steps": 20}, "small": {"steps": 50, "lr": 3e-3}},
     ),
     _rival(
         "lora",
@@ -135,7 +142,7 @@ METHODS: list[MethodSpec] = [
         LORA,
         "low-rank changes of queries and values",
         smoke={"knobs": "5,3", "steps": 5},
-        small={"knobs": "10,5,3", "lr": 0.02},
+        small={"knobs": "10,5,3", "lr": 0.02, "maps": "value,output"},
     ),
     _rival(
         "kn",
@@ -159,8 +166,16 @@ METHODS: list[MethodSpec] = [
         MEND,
         "trained networks transform the gradient",
         minutes=6,
-        smoke={**PRACTICE, "knobs": "0.5,2", "iterations": 4, "episodes": 2, "rank": 8, "rate": 0.1},
-        small={**PRACTICE, "knobs": "0.5,1,2", "iterations": 300, "rank": 64, "rate": 0.1},
+        smoke={
+            **PRACTICE,
+            "knobs": "0.5,2",
+            "iterations": 4,
+            "lr": 3e-3,
+            "episodes": 2,
+            "rank": 8,
+            "rate": 0.1,
+        },
+        small={**PRACTICE, "knobs": "0.5,1,2", "iterations": 300, "lr": 3e-4, "rank": 64, "rate": 1.5},
     ),
     _rival(
         "ke",
@@ -168,11 +183,20 @@ METHODS: list[MethodSpec] = [
         KE,
         "a trained network masks and gates the gradient",
         minutes=6,
-        smoke={**PRACTICE, "knobs": "0.1,0.01", "iterations": 4, "width": 16, "hidden": 8, "dual": 1.0},
+        smoke={
+            **PRACTICE,
+            "knobs": "0.1,0.01",
+            "iterations": 4,
+            "lr": 3e-3,
+            "width": 16,
+            "hidden": 8,
+            "dual": 1.0,
+        },
         small={
             **PRACTICE,
             "knobs": "0.1,0.03,0.01",
             "iterations": 100,
+            "lr": 3e-3,
             "width": 64,
             "hidden": 32,
             "dual": 1.0,
@@ -184,7 +208,7 @@ METHODS: list[MethodSpec] = [
         T_PATCHER,
         "one new hidden unit for each failure",
         smoke={"knobs": "0.1,5", "steps": 20, "samples": 200},
-        small={"knobs": "0,0.001,0.01"},
+        small={"knobs": "0,0.001,0.01", "lr": 0.003},
     ),
     _rival(
         "grace",
@@ -192,6 +216,6 @@ METHODS: list[MethodSpec] = [
         GRACE,
         "a codebook of edits beside one block",
         smoke={"knobs": "0.25,0.75", "steps": 10, "samples": 100},
-        small={"knobs": "0.5,0.75,1"},
+        small={"knobs": "0.6,0.8,1"},
     ),
 ]

@@ -11,9 +11,10 @@ in EasyEdit (trainer/algs/KE.py). The margin is tightened during training there 
 
 Deviations: in place of an LSTM over the words of question, answer and alternative, a tanh layer reads the
 normed class token beside the head's rows of the right class and of the present answer; layers have no weight
-norm. The gradient is divided by its norm over all edited matrices, whose size says little about a failure.
-One training goes from the widest margin of the knobs to the narrowest and a copy is kept at the end of each,
-so that every knob has its network. Practice as in mend. The rates are ours.
+norm. The gradient is divided by the root of its mean square over all edited matrices: its size says little
+about a failure, and left small, masks that add up to 1 over the rows of a matrix would leave nothing of it
+beside the offset. One training goes from the widest margin of the knobs to the narrowest and a copy is kept
+at the end of each, so that every knob has its network. Practice as in mend. The rates are ours.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ class KE(Practised):
         blocks = chosen(self.blocks, model)
         found = factors(model, h, y, blocks, weights)
         gradients = {name: one.delta.transpose(1, 2) @ one.read for name, one in found.items()}
-        sizes = torch.stack([g.square().sum((1, 2)) for g in gradients.values()]).sum(0).sqrt()
+        squares = torch.stack([g.square().sum((1, 2)) for g in gradients.values()]).sum(0)
+        sizes = (squares / sum(g[0].numel() for g in gradients.values())).sqrt()
         gradients = {name: g / sizes.clamp(min=1e-12)[:, None, None] for name, g in gradients.items()}
         rows = model.parameter(f"{model.head}.weight")
         with torch.no_grad():

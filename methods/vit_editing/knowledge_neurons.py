@@ -9,10 +9,10 @@ and on updating facts; 20 steps, t = 0.2, p = 0.4 as EasyEdit (hparams/KN), whic
 
 Deviations (a language-model recipe carried over): the blank's position is the class token; prompts are the
 picture and its shifted copies of another brightness; word vectors are the head's rows times the scale of the
-last norm, as directions of the stream, brought to the mean norm of the columns of W2, since the head is not
-tied to an embedding. Where no unit passes the share, the one of the largest mean attribution is edited. Units
-of the blocks in `blocks`, not of all. The answer whose units are sought is the one that the model gives now,
-as for a fact that is to be replaced; attributes=target seeks those of the right class.
+last norm, as directions of the stream, brought to the mean norm of the columns of the original W2, since the
+head is not tied to an embedding. Where no unit passes the share, the one of the largest mean attribution is
+edited. Units of the blocks in `blocks`, not of all. The answer whose units are sought is the one that the
+model gives now, as for a fact that is to be replaced; attributes=target seeks those of the right class.
 """
 
 from __future__ import annotations
@@ -84,17 +84,17 @@ class KnowledgeNeurons(Grouped):
             for row, block in zip(units, blocks, strict=True):
                 name = model.blocks[block].matrices[1]
                 w = current(model, weights, name)
+                size = model.parameter(name).norm(dim=0).mean()  # as before all edits: a row would blow up
                 turned = sum(
-                    self._turn(model, w, int(o), int(n)) for o, n in zip(told[i, :, 0], y[i], strict=True)
+                    size * self._turn(model, int(o), int(n)) for o, n in zip(told[i, :, 0], y[i], strict=True)
                 )
                 changed[name] = w + torch.outer(turned / len(y[i]), row.to(w.dtype))
             edits.append(ReplacedWeights(model, changed, before=earlier, steps=0, units=units))
         return edits
 
-    def _turn(self, model: Classifier, w: Tensor, old: int, new: int) -> Tensor:
-        """What is added to a unit's column (d,)."""
-        size = w.norm(dim=0).mean()
-        return size * (self.new * direction(model, new) - self.old * direction(model, old))
+    def _turn(self, model: Classifier, old: int, new: int) -> Tensor:
+        """What is added to a unit's column (d,), in mean norms of the original matrix's columns."""
+        return self.new * direction(model, new) - self.old * direction(model, old)
 
 
 def direction(model: Classifier, number: int) -> Tensor:

@@ -13,7 +13,8 @@ Deviations: value starts at 0 (released: standard normal, which times the gain s
 small model). No validation set says when to stop: a step is not taken once all pictures are right with CE <=
 enough and an activation loss <= quiet, the released threshold. Several pictures share one unit, whose key
 starts from their mean query. Only the class token needs to be followed, since the head reads no other behind
-the last FFN.
+the last FFN. Gradients are not clipped (released: at 5) and the rate stays as it is (released: halved where
+the loss no longer falls).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from methods.vit_editing.knowledge_neurons import KnowledgeNeurons, attributions, carriers, direction
+from tasks.vit_editing.contract import ReplacedWeights
 from tests.methods.vit_editing import rival_vits as vits
 
 MODEL = vits.tiny()
@@ -77,6 +78,21 @@ def test_only_the_columns_of_the_units_turn_over() -> None:
         wanted = size * (2 * direction(MODEL, new) - 0.5 * direction(MODEL, old))
         for column in change.T[edited.units[k]]:
             torch.testing.assert_close(column, wanted, rtol=0, atol=1e-5)
+
+
+def test_on_top_of_an_edit_a_column_turns_by_as_much_as_on_the_original() -> None:
+    """Else every edit would scale the next one up."""
+    editor = KnowledgeNeurons(copies=1, steps=4, old=0.0, new=20.0)
+    (failure,) = vits.failures(MODEL, 1)
+    name = MODEL.blocks[BLOCKS[0]].matrices[1]
+    original = MODEL.parameter(name)
+    large = ReplacedWeights(MODEL, {name: 50.0 * original})
+    edited: Any = editor.edit(MODEL, {}, failure, 0.5, large)
+    change = edited.weights[name] - 50.0 * original
+    turned = change.norm(dim=0)[edited.units[0]]
+    assert len(turned)
+    wanted = 20.0 * original.norm(dim=0).mean()
+    torch.testing.assert_close(turned, wanted.expand(len(turned)), rtol=1e-4, atol=0)
 
 
 def test_a_direction_is_the_steepest_for_its_class() -> None:
