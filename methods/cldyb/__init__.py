@@ -73,7 +73,8 @@ NOUGHT = (
 )
 
 SHORT = (
-    "Trains at small for an epoch or a few on 40 pictures a class, without augmentation; settings untuned."
+    "Trains at small for an epoch or a few on 40 pictures a class, without augmentation; nothing but a rate "
+    "was tried there, and not for all."
 )
 LAST = {"start": -2}
 """Parts in the last two of the small ViT's six blocks alone."""
