@@ -15,7 +15,7 @@ RULES = (
     "model said. Edits are averaged, then groups, for every value of the editor's knob. The score is the "
     "area of the front of the mean GR and LR beyond the line between two editors that learn nothing and "
     "can be mixed at random: not editing (GR 0, LR 1), and answering every picture with the edit's class "
-    "(GR 1, LR about a tenth). The control `relabel` learns nothing either: it gives the answer that the "
+    "(GR 1, LR about a tenth). The control relabel learns nothing either: it gives the answer that the "
     "failure got another name. Seeds draw which failures of the same groups are edited: verdicts and "
     "ranks over seeds speak of these groups, intervals over groups of others like them. Beside it: the "
     "hypervolume, GR to be had at an LR of 95, 90 and 80 %, intervals over groups, edits in a row, edits "
