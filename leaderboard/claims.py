@@ -230,8 +230,10 @@ def _summary(verdict: Verdict, pairs: Sequence[Pair]) -> str:
         said = f"all {len(pairs)} comparisons support it" if len(pairs) > 1 else f"{count} supports it"
         return said + _without_seeds(hanging)
     if verdict == "undecided":
-        against = any(_favour(pair) < 0 for pair in hanging)
-        leaning = " and leaning against it" if against else ""
+        against = sum(_favour(pair) < 0 for pair in hanging)
+        leaning = f", {against} of them leaning against it" if against else ""
+        if against == len(hanging):
+            leaning = " and leaning against it"
         return f"{count} undecided{leaning}; {_more(hanging)}"
     if verdict == "not run":
         return "; ".join(dict.fromkeys(part for pair in hanging for part in pair.reason.split("; ")))

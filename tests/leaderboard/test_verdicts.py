@@ -8,10 +8,13 @@ t(0.975, 4) = 2.7764451 makes half = 0.2266949, the interval [0.4733051, 0.92669
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from claim_rows import HIGH, LOW, bound, claim, filled, scipy_seeds, verdict
 from scipy import stats
+
+from leaderboard.claims import _summary
 
 HALF = 2.7764451052 * math.sqrt(0.02 / 3)
 
@@ -90,6 +93,13 @@ def test_undecided_says_how_many_seeds_would_decide(rows) -> None:
 def test_undecided_and_leaning_against_is_said(rows) -> None:
     found = verdict(filled(rows), claim(margin=0.8))
     assert found.verdict == "undecided" and "undecided and leaning against it;" in found.summary
+
+
+def test_how_many_of_several_undecided_comparisons_lean_against_is_said(rows) -> None:
+    (pair,) = verdict(filled(rows), claim(margin=0.8)).pairs
+    pairs = [replace(pair, difference=difference) for difference in (0.9, 0.7, 1.0)]
+    found = _summary("undecided", pairs)
+    assert found.startswith("3 of 3 comparisons undecided, 1 of them leaning against it;")
 
 
 def test_other_counts_of_seeds_and_other_spreads_round_the_degrees_of_freedom_down(rows) -> None:
