@@ -49,7 +49,7 @@ BUDGETS = [
         profiles=("small",),
         trials=1,
         tuned_on=LOOKED,
-        note=f"{COSTS} Three times the published rate was tried on the same pictures as for EASE.",
+        note=f"{COSTS} Three times the published rate was tried on the same pictures as for EASE: no better.",
         source=SOURCE,
     ),
     *(

@@ -16,7 +16,6 @@ BRIEF = {"lr": 3e-4, "steps": 10}
 RATE = (
     "At small rate, steps and the loss to stop at are this suite's own, the same for all that descend alike."
 )
-CARRIED = "A recipe for language models carried over; see the module."
 SEARCH = {"pairs": 4, "inner": 3, "outer": 5, "inner_lr": 0.3}
 """At small: the paper's inner rate of 1e-3 moves a model of this size so little that no unit opens."""
 PRACTICE: dict[str, Any] = {"episodes": 4, "apart": 8}
@@ -140,7 +139,7 @@ METHODS: list[MethodSpec] = [
         "lora",
         "lora:LoRA",
         LORA,
-        "low-rank changes of queries and values",
+        "low-rank changes of maps of the attention",
         smoke={"knobs": "5,3", "steps": 5},
         small={"knobs": "10,5,3", "lr": 0.02, "maps": "value,output"},
     ),
