@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from suite.errors import UsageError
+from suite.devices import kind
 from suite.records import Run
 
-CPU = "cpu"
 # Errors that a machine gives whatever the method computes: a package, a file or a device is not there.
 MACHINE_ERRORS = (
     *("ImportError", "ModuleNotFoundError", "OSError", "FileNotFoundError", "PermissionError"),
@@ -20,34 +19,14 @@ DEVICE = re.compile(
 )
 
 
-def refuse_device(device: str) -> None:
-    """UsageError for a device that torch does not know or that this machine does not have."""
-    if device == CPU:
-        return
-    import torch
-
-    try:
-        # Written and read back: there are devices that take a tensor and hold no value.
-        float(torch.ones(1, device=device).sum())
-    except Exception as error:
-        # Each kind of device refuses in a class of its own.
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise UsageError(f"device '{device}' cannot be used on this machine: {said}") from None
-
-
 def machine_reason(claimed: Run, again: Run) -> str | None:
     """Why a run that failed here cannot be held against the claimed one, which did not; None where it can."""
     if again.status != "failed" or claimed.status == "failed":
         return None
     first = again.error.partition("\n")[0]
-    if _kind(claimed.device) != _kind(again.device):
+    if kind(claimed.device) != kind(again.device):
         return f"it ran on {claimed.device}, and on {again.device} it failed: {first}"
     named = first.partition(":")[0].strip()
     if named in MACHINE_ERRORS or WORKER.match(first) or named in DEVICE_ERRORS and DEVICE.search(first):
         return f"it failed for a reason of this machine: {first}"
     return None
-
-
-def _kind(device: str) -> str:
-    """`cuda` of `cuda:1`."""
-    return device.partition(":")[0]

@@ -20,6 +20,7 @@ from typing import Any
 
 from suite.api import Context, Profile, Report, Score, TaskSpec, _silent
 from suite.cell import canonical
+from suite.devices import use
 from suite.errors import DataError, MethodError, Skip, UsageError
 from suite.meter import Meter
 from suite.plan import Planned
@@ -53,13 +54,15 @@ def execute(
 ) -> Outcome:
     """Run the cell. Whatever a method does wrong becomes a row.
 
-    DataError and UsageError are raised: they say that the request is wrong, not the method. `threads` is
+    DataError and UsageError are raised, also for a device that is not here: they say that the request is
+    wrong, not the method. `threads` is
     only recorded. `environment` is what `suite.provenance.environment` gives when another process knows it.
     """
     if environment is None:
         from suite.provenance import environment as collect
 
         environment = collect()
+    use(device, planned.task_spec)
     _seed(planned.cell.seed)
     meter = Meter()
     ctx = _context(planned, report, checkpoint_dir, device)

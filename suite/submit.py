@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from suite._submit_files import Claimed, Fault, clean, read_bundle
 from suite._submit_identity import code_note, identity_errors, planned_of, row_errors, spec_of
-from suite._submit_machine import machine_reason, refuse_device
+from suite._submit_machine import machine_reason
 from suite._submit_pack import Packed, outcomes, pack
 from suite._submit_scores import doubts, group_doubts, grouped, known, score_errors, seed_doubts
 from suite.defaults import completed
+from suite.devices import refuse_device
 from suite.errors import SuiteError, UsageError
 from suite.records import Outcome
 from suite.store import Store

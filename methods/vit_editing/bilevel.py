@@ -61,7 +61,7 @@ def changes(start: Tensor, mask: Tensor, slope: Slope, steps: int, lr: float) ->
     """The change of weights after the inner steps. start: weights (rows, hidden, d) or with samples before
     them; mask: (B, rows, hidden).
     """
-    change = torch.zeros((*mask.shape, start.shape[-1]), dtype=start.dtype)
+    change = start.new_zeros((*mask.shape, start.shape[-1]))
     for _ in range(steps):
         change = change - lr * slope(start + mask[..., None] * change)
     return change
@@ -107,12 +107,13 @@ def search(
         to_logits = to_mask * how.sharp * mask * (1 - mask)
         square.mul_(0.99).addcmul_(to_logits, to_logits, value=0.01)
         u.addcdiv_(to_logits, square.sqrt().add_(1e-8), value=-how.mask_lr)
-    return Found(torch.sigmoid(how.soft * u), last[0] if last else torch.zeros(count))
+    return Found(torch.sigmoid(how.soft * u), last[0] if last else teacher.new_zeros(count))
 
 
 def uniform(count: int, trunk: Trunk, generator: torch.Generator) -> Tensor:
     """Logits of masks at the start, (count, rows, hidden), uniform from -1 to 1."""
-    return 2 * torch.rand((count, len(trunk.rows), trunk.hidden), generator=generator) - 1
+    drawn = torch.rand((count, len(trunk.rows), trunk.hidden), generator=generator)
+    return 2 * drawn.to(trunk.model.device) - 1
 
 
 def _rows(trunk: Trunk) -> list[Tensor]:

@@ -132,8 +132,8 @@ class _Stack:
         self.start = [one.detach().clone() for one in self.values] if how.pull else []
         self.all_free = all(bool(one.all()) for one in self.free)
         self.rms = RMSprop(how, self.values)
-        self.numbers = torch.arange(count)
-        self.going = torch.ones(count, dtype=torch.bool)
+        self.numbers = torch.arange(count, device=labels.device)
+        self.going = torch.ones(count, dtype=torch.bool, device=labels.device)
         self.outcomes: dict[int, Outcome] = {}
 
     @property

@@ -52,9 +52,8 @@ class FineTune(FFNEditor):
         labels: Tensor,
         knob: float,
     ) -> Tensor:
-        import torch
-
-        return torch.ones((len(failures), len(trunk.rows), trunk.hidden), dtype=torch.bool)
+        size = (len(failures), len(trunk.rows), trunk.hidden)
+        return streams.new_ones(size).bool()
 
     def descent(self, knob: float) -> Descent:
         from methods.vit_editing.descent import Descent
@@ -162,11 +161,11 @@ class HeadOnly(Editor):
             tokens = model.tokens(h, model.depth, under).unflatten(0, tuple(labels.shape))
             said = (tokens @ start[0].T + start[1]).argmax(-1)
         count, classes = len(failures), len(start[1])
-        free = torch.zeros((count, classes)).scatter_(1, torch.cat([labels, said], 1), 1.0)
+        free = start[1].new_zeros((count, classes)).scatter_(1, torch.cat([labels, said], 1), 1.0)
         values = [one.detach().expand(count, *one.shape).clone().requires_grad_() for one in start]
         how = Descent(lr=self.lr, steps=self.steps, enough=knob)
-        rms, going = RMSprop(how, values), torch.ones(count, dtype=torch.bool)
-        taken = torch.zeros(count, dtype=torch.int64)
+        rms, going = RMSprop(how, values), torch.ones(count, dtype=torch.bool, device=labels.device)
+        taken = torch.zeros_like(going, dtype=torch.int64)
         for step in range(self.steps):
             logits = torch.baddbmm(values[1][:, None], tokens, values[0].transpose(1, 2))
             loss = losses(logits, labels)

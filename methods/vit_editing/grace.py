@@ -75,7 +75,7 @@ class GRACE(Editor):
         block, radius = one_block(self.block, model), knob * float(prepared["scale"])
         if before is not None and not isinstance(before, codebook.Swapped):
             raise UsageError(f"a codebook cannot be put on top of {type(before).__name__}")
-        book = codebook.empty(model.width) if before is None else before.book
+        book = codebook.empty(model.width, model.device) if before is None else before.book
         distance = 0.0 if before is None else before.distance**2
         h, after = self._streams(model, block, failure.x)
         steps = 0
@@ -107,7 +107,8 @@ class GRACE(Editor):
             values, taken = self._values(model, block, after, after[:, 0], y)
             found: list[Edited] = []
             for i, steps in enumerate(taken):
-                book, _ = codebook.placed(codebook.empty(model.width), h[i, 0], values[i], int(y[i]), radius)
+                none = codebook.empty(model.width, model.device)
+                book, _ = codebook.placed(none, h[i, 0], values[i], int(y[i]), radius)
                 moved = float((values[i] - after[i, 0]).double().norm())
                 found.append(codebook.Swapped(model, block, book, steps, moved))
             return found

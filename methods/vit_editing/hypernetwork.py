@@ -76,7 +76,7 @@ class Hypernetwork(nn.Module):
     ) -> Hypernetwork:
         """One at the start of training; leaves torch's own generator as it is."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(generator.initial_seed())
+            torch.default_generator.manual_seed(generator.initial_seed())
             return cls(width, rows, hidden, blocks, heads)
 
     def loaded(self, prepared: Mapping[str, Tensor]) -> Hypernetwork:

@@ -65,7 +65,7 @@ class KE(Practised):
         start = chosen(self.blocks, model)[0]
         net = self._net(model, workshop.generator("ke/network"))
         price = nn.Module()
-        price.register_buffer("value", torch.ones(()))
+        price.register_buffer("value", torch.ones((), device=model.device))
         optimizer = torch.optim.Adam(net.parameters(), lr=self.lr)
         told: dict[str, Tensor] = {}
 
@@ -145,4 +145,4 @@ class KE(Practised):
         from methods.vit_editing.rival_streams import chosen
 
         names = [name for block in chosen(self.blocks, model) for name in model.blocks[block].matrices]
-        return Editing(model, names, self.width, self.hidden, draw)
+        return Editing(model, names, self.width, self.hidden, draw).to(model.device)

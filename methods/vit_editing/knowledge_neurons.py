@@ -115,7 +115,7 @@ def attributions(
 
     found, at = [], blocks[0]
     n = len(h)
-    shares = (torch.arange(1, steps + 1) / steps)[:, None]
+    shares = (torch.arange(1, steps + 1, device=h.device) / steps)[:, None]
     repeated = classes.repeat(steps)
     for block in blocks:
         with torch.no_grad():
@@ -129,7 +129,7 @@ def attributions(
         token = rest.repeat(steps, 1) + scaled @ w.T
         stream = with_token(part.after.repeat(steps, 1, 1), token)
         p = model.logits_from(stream, block + 1, weights).softmax(1)
-        (slope,) = torch.autograd.grad(p[torch.arange(len(p)), repeated].sum(), scaled)
+        (slope,) = torch.autograd.grad(p[torch.arange(len(p), device=p.device), repeated].sum(), scaled)
         found.append(keys * slope.view(steps, n, -1).mean(0))
     return torch.stack(found, 1)
 

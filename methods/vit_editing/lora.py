@@ -130,6 +130,6 @@ class LoRA(Grouped):
         for name, w in starts.items():
             bound = w.shape[1] ** -0.5
             rows = [(torch.rand(self.rank, w.shape[1], generator=draw) * 2 - 1) * bound for draw in draws]
-            downs[name] = torch.stack(rows).requires_grad_(True)
-            ups[name] = torch.zeros(len(failures), w.shape[0], self.rank, requires_grad=True)
+            downs[name] = torch.stack(rows).to(w.device).requires_grad_(True)
+            ups[name] = w.new_zeros(len(failures), w.shape[0], self.rank, requires_grad=True)
         return downs, ups

@@ -77,7 +77,7 @@ class RandomMask(MaskedEditor):
 
         draws = [torch.Generator().manual_seed(failure.seed) for failure in failures]
         size = (len(trunk.rows), trunk.hidden)
-        return torch.stack([torch.rand(size, generator=draw) for draw in draws])
+        return torch.stack([torch.rand(size, generator=draw) for draw in draws]).to(streams.device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,4 +104,4 @@ class MEND(Practised):
         from methods.vit_editing.rival_streams import chosen
         from methods.vit_editing.rival_transforms import Transforms
 
-        return Transforms(model, chosen(self.blocks, model), self.rank, self.rate, draw)
+        return Transforms(model, chosen(self.blocks, model), self.rank, self.rate, draw).to(model.device)

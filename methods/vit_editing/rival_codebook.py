@@ -34,10 +34,10 @@ class Codebook(NamedTuple):
         return distance, len(self.keys) - 1 - number
 
 
-def empty(width: int) -> Codebook:
+def empty(width: int, device: torch.device | None = None) -> Codebook:
     """No key at all."""
-    none = torch.zeros(0)
-    return Codebook(torch.zeros(0, width), torch.zeros(0, width), none, none.long())
+    none = torch.zeros(0, device=device)
+    return Codebook(none.new_zeros(0, width), none.new_zeros(0, width), none, none.long())
 
 
 def placed(book: Codebook, token: Tensor, value: Tensor, label: int, radius: float) -> tuple[Codebook, int]:
@@ -47,7 +47,7 @@ def placed(book: Codebook, token: Tensor, value: Tensor, label: int, radius: flo
     the token. One of another class: a new key, and both radii are cut to half the distance (that of the new
     key to no less than APART, so that it has its own token).
     """
-    more = (token[None], value[None], torch.tensor([radius]), torch.tensor([label]))
+    more = (token[None], value[None], book.radii.new_tensor([radius]), book.classes.new_tensor([label]))
     grown = Codebook(*(torch.cat(pair) for pair in zip(book, more, strict=True)))
     number = len(book.keys)
     if not number:

@@ -23,8 +23,8 @@ def descend(
     A descent that has stopped keeps its values while others go on. project: called behind every step, may
     change parameters in place; it must leave those as they are that it has seen before.
     """
-    active = torch.ones(len(parameters[0]), dtype=torch.bool)
-    taken = torch.zeros(len(active), dtype=torch.int64)
+    active = torch.ones(len(parameters[0]), dtype=torch.bool, device=parameters[0].device)
+    taken = torch.zeros_like(active, dtype=torch.int64)
     for _ in range(steps):
         loss, enough = losses()
         active = active & ~enough

@@ -81,7 +81,10 @@ class ROME(Grouped):
             done += len(keys)
             workshop.report("second moment of keys", done, len(picked))
         second = torch.as_tensor(told) / done
-        return {"second": second + self.ridge * second.diagonal().mean() * torch.eye(len(second))}
+        return {
+            "second": second
+            + self.ridge * second.diagonal().mean() * torch.eye(len(second)).to(second.device)
+        }
 
     def edits(
         self,
@@ -140,7 +143,7 @@ class ROME(Grouped):
         truth = y[:, :, None].expand(shape).flatten()
         with torch.no_grad():
             old = model.logits_from(flat, block + 1, weights).log_softmax(1)
-        delta = torch.zeros(*shape[:2], after.shape[4], requires_grad=True)
+        delta = after.new_zeros(*shape[:2], after.shape[4], requires_grad=True)
 
         def losses() -> tuple[Tensor, Tensor]:
             moved = flat[:, 0] + delta[:, :, None].expand(*shape, -1).flatten(0, 2)

@@ -125,7 +125,7 @@ class TPatcher(Editor):
         act = activation(model, last)
         key = queries.mean(1)
         key = (key / key.square().sum(1, keepdim=True)).requires_grad_(True)
-        bias = torch.zeros(len(y), 1, requires_grad=True)
+        bias = key.new_zeros(len(y), 1, requires_grad=True)
         value = torch.zeros_like(key).requires_grad_(True)
         gain = torch.full_like(key, self.gain).requires_grad_(True)
         parameters = [key, bias, value, gain]

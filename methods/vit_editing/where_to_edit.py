@@ -93,7 +93,7 @@ class WhereToEdit(MaskedEditor):
 
         trunk = Trunk.of(model, chosen(model, self.blocks))
         first = workshop.generator("hypernetwork")
-        network = Hypernetwork.seeded(first, *self._sizes(trunk))
+        network = Hypernetwork.seeded(first, *self._sizes(trunk)).to(model.device)
         optimizer = torch.optim.RMSprop(network.parameters(), lr=self.net_lr)
         state = _State(workshop.folder, f"{self!r} {workshop.seed} {self._sizes(trunk)}")
         trace = state.restore(network, optimizer)
@@ -115,7 +115,7 @@ class WhereToEdit(MaskedEditor):
 
         from methods.vit_editing.hypernetwork import Hypernetwork
 
-        network = Hypernetwork(*self._sizes(trunk)).loaded(prepared)
+        network = Hypernetwork(*self._sizes(trunk)).loaded(prepared).to(trunk.model.device)
         first = trunk.blocks[0]
         with torch.no_grad():
             h = streams.flatten(0, 1)

@@ -17,6 +17,8 @@ UNKNOWN = (
     "The paper's constants, pool and sequences could not be obtained: the procedure is the paper's as far as "
     "its abstract, a caption and its reviews tell it, every size and constant is this suite's own."
 )
+DEVICES = ("cpu",)
+"""Learners keep their features, heads and pictures there."""
 RULES = (
     "Class-incremental: every task brings new classes, no task is told at test, the answer is one of all "
     "classes seen so far. Each class has train, val and test pictures; adversaries see val, scores are of "

@@ -113,6 +113,11 @@ class Classifier:
         """Of the stream."""
         return int(self._part(self.head).in_features)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are, and all that an editor is given and makes."""
+        return self.parameter(f"{self.head}.weight").device
+
     def parameter(self, name: str) -> Tensor:
         """The original parameter."""
         return self.module.get_parameter(name)
@@ -124,11 +129,13 @@ class Classifier:
         return tuple(range(6 * self.depth // 10, 8 * self.depth // 10 + 1))
 
     def prepared(self, pictures: Tensor) -> Tensor:
-        """(n, H, W, 3) of 0 to 255, uint8 or float, to (n, 3, size, size) as the model was trained on."""
-        x = pictures.permute(0, 3, 1, 2).float() / 255
+        """(n, H, W, 3) of 0 to 255, uint8 or float, from wherever they are, to (n, 3, size, size) as the
+        model was trained on.
+        """
+        x = pictures.to(self.device).permute(0, 3, 1, 2).float() / 255
         if tuple(x.shape[2:]) != (self.images.size, self.images.size):
             x = F.interpolate(x, (self.images.size,) * 2, mode="bicubic", antialias=True).clamp(0, 1)
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.images.mean, self.images.std))
+        mean, std = (x.new_tensor(v).view(1, 3, 1, 1) for v in (self.images.mean, self.images.std))
         return (x - mean) / std
 
     def stream(self, pictures: Tensor, at: int = 0, weights: Weights | None = None) -> Tensor:
@@ -202,13 +209,14 @@ class Classifier:
         return functional_call(part, own, (given,)) if own else part(given)
 
 
-def classifier(name: str, size: int = 0) -> Classifier:
+def classifier(name: str, size: int = 0, device: str = "cpu") -> Classifier:
     """The classifier of a vision model by name, as `suite.models.load` loads it. size: pixels a side, 0 for
-    the model's own. UsageError for a model that is no ViT with a head; DataError for one not at hand.
+    the model's own. device: where it is put. UsageError for a model that is no ViT with a head; DataError for
+    one not at hand.
     """
     from suite.models import load
 
-    loaded = load(name)
+    loaded = load(name, device=device)
     config = getattr(loaded.model, "config", None)
     if loaded.images is None or config is None or not getattr(config, "id2label", None):
         raise UsageError(f"model '{name}' is no image classifier with named classes")

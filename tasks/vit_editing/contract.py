@@ -37,7 +37,7 @@ class Pictures(NamedTuple):
 
 class Failure(NamedTuple):
     """What an edit is asked for. x: (k, H, W, 3) uint8 pictures of one group, k mostly 1. y: (k,) int64, what
-    they show. seed: of all that is random in the edit.
+    they show; both on the classifier's device. seed: of all that is random in the edit.
     """
 
     x: Tensor
@@ -117,8 +117,8 @@ def _silent(label: str, done: int, total: int) -> None:
 @dataclass(frozen=True)
 class Workshop:
     """What an editor may use to prepare. training: pictures that the classifier was trained on, of no group
-    and no locality set. seed: of all that is random. folder: where it may keep its state against a kill; None
-    keeps nothing. report: progress.
+    and no locality set, on its device. seed: of all that is random. folder: where it may keep its state
+    against a kill; None keeps nothing. report: progress.
     """
 
     training: Pictures

@@ -235,7 +235,7 @@ def probabilities(model: Classifier, pictures: Tensor) -> Tensor:
     import torch
 
     with torch.no_grad():
-        parts = [model.logits(part).softmax(1) for part in pictures.split(BATCH)]
+        parts = [model.logits(part).softmax(1).cpu() for part in pictures.split(BATCH)]
     return torch.cat(parts) if parts else torch.zeros(0, len(model.classes))
 
 

@@ -161,10 +161,11 @@ class Trial:
 
     def failure(self, group: Group, places: Sequence[int]) -> Failure:
         """The request. Its seed does not depend on the knob, so that random masks of two sizes are nested."""
-        y = torch.full((len(places),), group.target, dtype=torch.int64)
+        x, y = group.x[list(places)], torch.full((len(places),), group.target, dtype=torch.int64)
         name = f"{self.seed('edits')} " + " ".join(group.hashes[place] for place in places)
         # Generators of torch take the last 32 bits of a seed: all of these depend on the pictures.
-        return Failure(group.x[list(places)], y, int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]))
+        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+        return Failure(x.to(self.model.device), y.to(self.model.device), seed)
 
     def singles(
         self, knob: float, number: int, jobs: Sequence[tuple[int, ...]], tested: int = 0

@@ -19,7 +19,7 @@ from suite.api import Context, Sample, Score, Task
 from suite.errors import MethodError
 from suite.kept import Kept
 from tasks.vit_editing import scores
-from tasks.vit_editing.contract import Editor, Prepared, Workshop
+from tasks.vit_editing.contract import Editor, Pictures, Prepared, Workshop
 from tasks.vit_editing.fronts import Point, area
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class EditingTask(Task):
 
     def setting(self, ctx: Context) -> tuple[Classifier, Bench]:
         """The classifier and what editors of it are measured on. DataError where pictures are not at hand."""
-        return _setting(replace(self, base_model=ctx.base_model or self.base_model))
+        return _setting(replace(self, base_model=ctx.base_model or self.base_model), ctx.device)
 
     def facts(self, ctx: Context) -> Mapping[str, float | int | str]:
         """Groups with their sizes, and how many pictures there are to measure on."""
@@ -192,14 +192,14 @@ class EditingTask(Task):
 
 
 @lru_cache(maxsize=1)
-def _setting(task: EditingTask) -> tuple[Classifier, Bench]:
+def _setting(task: EditingTask, device: str) -> tuple[Classifier, Bench]:
     """Held for the next cell of a process: finding failures asks about thousands of pictures."""
     from tasks.vit_editing.classifier import classifier
     from tasks.vit_editing.failures import bench
     from tasks.vit_editing.pools import pool
     from tasks.vit_editing.published import folder_of, published_bench
 
-    model = classifier(task.base_model)
+    model = classifier(task.base_model, device=device)
     sizes = {name: getattr(task, name) for name in ("groups", "least", "locality", "test")}
     if task.pool == "published":
         return model, published_bench(model, folder_of(task.folder), task.subset, **sizes)
@@ -239,25 +239,27 @@ def prepared_once(method: Editor, model: Classifier, bench: Bench, ctx: Context)
         try:
             with safe_open(path, framework="pt") as file:
                 names = list(file.keys())
-                return {name: file.get_tensor(name) for name in names}, float(file.metadata()["seconds"])
+                found = {name: file.get_tensor(name).to(model.device) for name in names}
+                return found, float(file.metadata()["seconds"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             pass  # half a file: learned anew
     began = time.perf_counter()
-    found = method.prepare(model, _workshop(bench, ctx))
+    found = method.prepare(model, _workshop(model, bench, ctx))
     seconds = time.perf_counter() - began
     if path is not None:
         draft = path.with_suffix(".tmp")
         whole = {name: tensor.detach().contiguous().clone() for name, tensor in found.items()}
         save_file(whole, draft, metadata={"seconds": repr(seconds)})
         os.replace(draft, path)
-    return found, seconds
+    return {name: tensor.to(model.device) for name, tensor in found.items()}, seconds
 
 
-def _workshop(bench: Bench, ctx: Context) -> Workshop:
+def _workshop(model: Classifier, bench: Bench, ctx: Context) -> Workshop:
     folder: Path | None = None if ctx.checkpoint is None else ctx.checkpoint / "prepare"
     if folder is not None:
         folder.mkdir(exist_ok=True)
-    return Workshop(bench.training, ctx.seed_for("prepare"), folder, ctx.report)
+    training = Pictures(*(part.to(model.device) for part in bench.training))
+    return Workshop(training, ctx.seed_for("prepare"), folder, ctx.report)
 
 
 def samples(

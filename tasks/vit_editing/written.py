@@ -125,9 +125,8 @@ def misfit(model: Classifier) -> str:
     """Why the module's blocks cannot be written out like this; empty where one short stream comes out as the
     module has it.
     """
-    dtype = model.parameter(f"{model.head}.weight").dtype
-    h = torch.randn((1, 5, model.width), generator=torch.Generator().manual_seed(0)).to(dtype)
-    h = h.to(model.parameter(f"{model.head}.weight").device)
+    h = torch.randn((1, 5, model.width), generator=torch.Generator().manual_seed(0))
+    h = h.to(model.parameter(f"{model.head}.weight"))
     try:
         found = Written(model, {}).logits(h, 0)
     except (AttributeError, IndexError, KeyError, RuntimeError, ValueError) as error:
