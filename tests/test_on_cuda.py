@@ -63,5 +63,7 @@ def test_a_quantizer_does_nearly_the_same(quantizer: str) -> None:
         one["perplexity", "all"], other["perplexity", "all"], rel_tol=1e-5 if exact else 0.15
     )
     assert close, (one["perplexity", "all"], other["perplexity", "all"])
-    for metric in ("weight_bits", "activation_bits", "online_flops"):
+    for metric in ("weight_bits", "activation_bits"):
         assert one[metric, "all"] == pytest.approx(other[metric, "all"])
+    # How many channels qllm splits hangs on the error of what is rounded.
+    assert one["online_flops", "all"] == pytest.approx(other["online_flops", "all"], rel=0.1)
