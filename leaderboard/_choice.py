@@ -25,7 +25,7 @@ GROUP = (
 )
 CHOICE_COLUMNS = (
     *("run", "family", "seed", "code", *ENTRY, *GROUP),
-    *("status", "origin", "started", "wall_s", "cpu_s", "peak_mb"),
+    *("status", "origin", "started", "wall_s", "cpu_s", "peak_mb", "device"),
 )
 CLAIMED, PROJECT = "claimed", "project"
 NOBODY: Mapping[str, MethodSpec] = MappingProxyType({})

@@ -11,6 +11,7 @@ from leaderboard._choice import CHOICE_COLUMNS, Choice
 from leaderboard.board import Key, Source
 from leaderboard.columns import indices
 from leaderboard.marks import Checkout, Today
+from suite.devices import CPU, kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +41,7 @@ def entries(
     starts_well = _starts(choice, well)
     wall, peak, cpu = (_readings(runs, name)[well] for name in ("wall_s", "peak_mb", "cpu_s"))
     statuses = _statuses(choice)
+    device = columns.codes(runs, "device", CPU)
     now = [today(task, cell["method"]) for cell in cells]
     stale = _stale(
         choice, [then.code if then else cell["code"] for then, cell in zip(now, cells, strict=True)]
@@ -59,6 +61,7 @@ def entries(
                 wall_s=wall[ok_rows],
                 memory_mb=peak[ok_rows],
                 cpu_s=cpu[ok_rows],
+                devices=_devices(device, well[ok_rows]),
                 stale=stale.get(i, NONE),
                 other_data=_other_data(cell, now[i]),
                 older=int(choice.older[i]),
@@ -115,6 +118,11 @@ def _directions(scores: pa.Table, metric: columns.Codes, found: np.ndarray) -> d
     ids, first = np.unique(metric.ids[found], return_index=True)
     told = scores.column("higher_is_better").take(indices(found[first])).to_pylist()
     return {metric.values[i]: higher for i, higher in zip(ids.tolist(), told, strict=True)}
+
+
+def _devices(device: columns.Codes, rows: np.ndarray) -> tuple[str, ...]:
+    """The kinds of device that these rows come from, sorted: `cuda` for `cuda:1`."""
+    return tuple(sorted({kind(str(device.values[i])) for i in set(device.ids[rows].tolist())}))
 
 
 def _readings(runs: pa.Table, name: str) -> np.ndarray:

@@ -98,6 +98,7 @@ class Entry:
     where its task settings or data are not the table's, `only_claimed` True where every run was made
     elsewhere. `shares` names the metrics that lie between 0 and 1. `stale` holds the runs by older code,
     `older` counts runs left out as superseded.
+    `devices` are the kinds of device that the ok runs come from.
     """
 
     cell: Row
@@ -109,6 +110,7 @@ class Entry:
     wall_s: np.ndarray
     memory_mb: np.ndarray
     cpu_s: np.ndarray
+    devices: tuple[str, ...] = ()
     claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
     primary: str = ""
     shares: frozenset[str] = frozenset()
@@ -214,6 +216,7 @@ class Entry:
             claimed=bool(self.claimed),
             only_claimed=self.only_claimed,
             confirmed=self.confirmed,
+            devices=self.devices,
         )
 
     @property

@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 
 from suite.api import MethodSpec, TaskSpec
 
-Kind = Literal["older-code", "other-data", "single-seed", "failed", "claimed", "other-protocol"]
+Kind = Literal[
+    "older-code", "other-data", "several-devices", "single-seed", "failed", "claimed", "other-protocol"
+]
 BAD = ("failed", "timeout", "out-of-memory")
 
 
@@ -63,8 +65,11 @@ def marks(
     claimed: bool,
     only_claimed: bool,
     confirmed: bool | None,
+    devices: tuple[str, ...] = (),
 ) -> tuple[Mark, ...]:
-    """The marks of an entry; `stale` and `seeds` are numbers of runs and of seeds with a value."""
+    """The marks of an entry; `stale` and `seeds` are numbers of runs and of seeds with a value, `devices` the
+    kinds of device that its runs come from.
+    """
     made: list[Mark] = []
     if only_claimed:
         made.append(Mark("claimed", "claimed by others, not run here yet: not ranked"))
@@ -81,6 +86,8 @@ def marks(
         made.append(Mark("other-data", "measured on other data than the checkout has"))
     if stale:
         made.append(Mark("older-code", f"{stale} {_noun('run', stale)} by older code"))
+    if len(devices) > 1:
+        made.append(Mark("several-devices", f"seeds from {' and '.join(devices)}: times differ"))
     if seeds == 1:
         made.append(Mark("single-seed", "one seed: no interval"))
     bad = {status: count for status, count in statuses.items() if status in BAD}

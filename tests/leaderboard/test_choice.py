@@ -214,6 +214,21 @@ class TestMarks:
         ((entry,),) = [t.entries for t in self.board(rows, Today("now", "d")).tables]
         assert [m.kind for m in entry.marks] == ["other-data"]
 
+    def test_seeds_from_several_kinds_of_device_are_marked(self, rows: Any) -> None:
+        for seed, device in enumerate(("cpu", "cuda:1", "cuda")):
+            rows.add("toy-nan", seed, 0.5 + seed / 10, device=device)
+        ((entry,),) = [t.entries for t in rows.board().tables]
+        assert entry.devices == ("cpu", "cuda")
+        assert [m.text for m in entry.marks] == ["seeds from cpu and cuda: times differ"]
+
+    def test_one_kind_of_device_is_not_marked_and_a_failed_run_counts_for_none(self, rows: Any) -> None:
+        for seed, device in enumerate(("cuda:0", "cuda:1")):
+            rows.add("toy-nan", seed, 0.5 + seed / 10, device=device)
+        rows.add("toy-nan", 2, status="skipped", device="cpu")
+        ((entry,),) = [t.entries for t in rows.board().tables]
+        assert entry.devices == ("cuda",)
+        assert entry.marks == ()
+
     def test_a_single_seed_and_failures_are_marked(self, rows: Any) -> None:
         rows.add("toy-nan", 0, 0.5)
         rows.add("toy-nan", 1, status="failed")
