@@ -11,7 +11,7 @@ from leaderboard._choice import CHOICE_COLUMNS, Choice
 from leaderboard.board import Key, Source
 from leaderboard.columns import indices
 from leaderboard.marks import Checkout, Today
-from suite.devices import CPU, kind
+from suite.devices import kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,9 @@ def entries(
     starts_well = _starts(choice, well)
     wall, peak, cpu = (_readings(runs, name)[well] for name in ("wall_s", "peak_mb", "cpu_s"))
     statuses = _statuses(choice)
-    device = columns.codes(runs, "device", CPU)
+    kinds = _kinds(runs)
+    held = [kinds.ids[well[starts_well[i] : starts_well[i + 1]]] for i in range(len(cells))]
+    usual = _usual(cells, held, len(kinds.values))
     now = [today(task, cell["method"]) for cell in cells]
     stale = _stale(
         choice, [then.code if then else cell["code"] for then, cell in zip(now, cells, strict=True)]
@@ -49,6 +51,7 @@ def entries(
     made = []
     for i, cell in enumerate(cells):
         ok_rows = slice(starts_well[i], starts_well[i + 1])
+        clocked = held[i] == usual[cell["profile"]]
         made.append(
             Draft(
                 cell=cell | {"task": task},
@@ -58,10 +61,11 @@ def entries(
                 examples=examples[i],
                 claimed_values=claimed[i],
                 statuses=statuses[i],
-                wall_s=wall[ok_rows],
-                memory_mb=peak[ok_rows],
-                cpu_s=cpu[ok_rows],
-                devices=_devices(device, well[ok_rows]),
+                wall_s=wall[ok_rows][clocked],
+                memory_mb=peak[ok_rows][clocked],
+                cpu_s=cpu[ok_rows][clocked],
+                devices=tuple(kinds.values[k] for k in sorted(set(held[i].tolist())) if kinds.values[k]),
+                usual_device=kinds.values[usual[cell["profile"]]],
                 stale=stale.get(i, NONE),
                 other_data=_other_data(cell, now[i]),
                 older=int(choice.older[i]),
@@ -120,9 +124,24 @@ def _directions(scores: pa.Table, metric: columns.Codes, found: np.ndarray) -> d
     return {metric.values[i]: higher for i, higher in zip(ids.tolist(), told, strict=True)}
 
 
-def _devices(device: columns.Codes, rows: np.ndarray) -> tuple[str, ...]:
-    """The kinds of device that these rows come from, sorted: `cuda` for `cuda:1`."""
-    return tuple(sorted({kind(str(device.values[i])) for i in set(device.ids[rows].tolist())}))
+def _kinds(runs: pa.Table) -> columns.Codes:
+    """The kind of device that each row comes from, `cuda` for `cuda:1`; "" where it is not told."""
+    import numpy as np
+
+    device = columns.codes(runs, "device", "")
+    told = [kind(name) for name in device.values]
+    values = sorted(set(told))
+    return columns.Codes(np.array([values.index(name) for name in told], np.int64)[device.ids], values)
+
+
+def _usual(cells: Sequence[Mapping[str, Any]], held: Sequence[np.ndarray], kinds: int) -> dict[str, int]:
+    """By profile the kind of device, by number, of most runs; of equally many the first."""
+    import numpy as np
+
+    counts: dict[str, np.ndarray] = {}
+    for cell, ids in zip(cells, held, strict=True):
+        counts[cell["profile"]] = counts.get(cell["profile"], 0) + np.bincount(ids, minlength=kinds)
+    return {profile: int(count.argmax()) for profile, count in counts.items()}
 
 
 def _readings(runs: pa.Table, name: str) -> np.ndarray:

@@ -98,7 +98,8 @@ class Entry:
     where its task settings or data are not the table's, `only_claimed` True where every run was made
     elsewhere. `shares` names the metrics that lie between 0 and 1. `stale` holds the runs by older code,
     `older` counts runs left out as superseded.
-    `devices` are the kinds of device that the ok runs come from.
+    `devices` are the kinds of device that the ok runs come from; times and memory are of those of
+    `usual_device`, from which most runs of the task and profile come.
     """
 
     cell: Row
@@ -111,6 +112,7 @@ class Entry:
     memory_mb: np.ndarray
     cpu_s: np.ndarray
     devices: tuple[str, ...] = ()
+    usual_device: str = ""
     claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
     primary: str = ""
     shares: frozenset[str] = frozenset()
@@ -217,6 +219,7 @@ class Entry:
             only_claimed=self.only_claimed,
             confirmed=self.confirmed,
             devices=self.devices,
+            usual_device=self.usual_device,
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from suite.api import MethodSpec, TaskSpec
 
 Kind = Literal[
-    "older-code", "other-data", "several-devices", "single-seed", "failed", "claimed", "other-protocol"
+    "older-code", "other-data", "other-device", "single-seed", "failed", "claimed", "other-protocol"
 ]
 BAD = ("failed", "timeout", "out-of-memory")
 
@@ -66,9 +66,10 @@ def marks(
     only_claimed: bool,
     confirmed: bool | None,
     devices: tuple[str, ...] = (),
+    usual_device: str = "",
 ) -> tuple[Mark, ...]:
     """The marks of an entry; `stale` and `seeds` are numbers of runs and of seeds with a value, `devices` the
-    kinds of device that its runs come from.
+    kinds of device that its runs come from, `usual_device` that of most runs of the table.
     """
     made: list[Mark] = []
     if only_claimed:
@@ -86,8 +87,9 @@ def marks(
         made.append(Mark("other-data", "measured on other data than the checkout has"))
     if stale:
         made.append(Mark("older-code", f"{stale} {_noun('run', stale)} by older code"))
-    if len(devices) > 1:
-        made.append(Mark("several-devices", f"seeds from {' and '.join(devices)}: times differ"))
+    if set(devices) - {usual_device}:
+        timed = f"times of {usual_device} alone" if usual_device in devices else "no times compared"
+        made.append(Mark("other-device", f"run on {' and '.join(devices)}: {timed}"))
     if seeds == 1:
         made.append(Mark("single-seed", "one seed: no interval"))
     bad = {status: count for status, count in statuses.items() if status in BAD}

@@ -1,7 +1,7 @@
 """A folder for each running cell that survives a kill, so that the cell resumes where it was.
 
-The folder is named by cell and code: other code never resumes from it. One process holds it at a time, by
-a lock that the system lets go when the process dies; a second process runs the same cell without one.
+The folder is named by cell, code and kind of device: nothing else resumes from it. One process holds it at a
+time, by a lock that the system lets go when the process dies; a second one runs the same cell without one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from suite.devices import CPU, kind
 
 NAME_DIGITS = 32
 
@@ -27,15 +29,16 @@ def root() -> Path:
     return Path(platformdirs.user_cache_dir("touchstone")) / "checkpoints"
 
 
-def folder_of(cell: str, code: str) -> Path:
-    """The folder of the cell with this id, run by the code with this fingerprint."""
-    return root() / f"{cell[:NAME_DIGITS]}-{code[:NAME_DIGITS]}"
+def folder_of(cell: str, code: str, device: str = CPU) -> Path:
+    """The folder of the cell with this id, run by the code with this fingerprint on this kind of device."""
+    where = "" if kind(device) == CPU else f"-{kind(device)}"
+    return root() / f"{cell[:NAME_DIGITS]}-{code[:NAME_DIGITS]}{where}"
 
 
 @contextmanager
-def held(cell: str, code: str) -> Iterator[Path | None]:
+def held(cell: str, code: str, device: str = CPU) -> Iterator[Path | None]:
     """The folder, locked; None while another process has it or where it cannot be made."""
-    folder = folder_of(cell, code)
+    folder = folder_of(cell, code, device)
     lock = _lock(folder.with_suffix(".lock"))
     if lock is None:
         yield None

@@ -55,14 +55,13 @@ def execute(
     """Run the cell. Whatever a method does wrong becomes a row.
 
     DataError and UsageError are raised, also for a device that is not here: they say that the request is
-    wrong, not the method. `threads` is
-    only recorded. `environment` is what `suite.provenance.environment` gives when another process knows it.
+    wrong, not the method. `threads` is only recorded. `environment` is what `suite.provenance.environment`
+    gives when another process knows it.
     """
     if environment is None:
         from suite.provenance import environment as collect
 
         environment = collect()
-    use(device, planned.task_spec)
     _seed(planned.cell.seed)
     meter = Meter()
     ctx = _context(planned, report, checkpoint_dir, device)
@@ -168,6 +167,7 @@ def _seed(seed: int) -> None:
 def _measure(planned: Planned, ctx: Context, ending: _Ending) -> None:
     """Run the task and note how it ended: the one place where errors of competitors are caught."""
     try:
+        use(ctx.device, planned.cell.family)
         scores = _timed(planned.task_instance.run(planned.method_instance, ctx), ending)
         ending.rows.extend(validated(scores, planned.task_spec))
     except Skip as skip:

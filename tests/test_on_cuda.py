@@ -15,7 +15,7 @@ from tasks.vit_editing.task import EditingTask
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 # Times, and what is read off a number that is nought but for rounding.
-LOOSE = ("_s", "seconds", "drift")
+LOOSE = ("_s", "drift")
 
 
 def of(family: str) -> list[str]:
@@ -49,14 +49,15 @@ def test_the_classifier_is_there() -> None:
 @pytest.mark.parametrize("quantizer", of("quantization"))
 def test_a_quantizer_does_nearly_the_same(quantizer: str) -> None:
     """A sum in another order moves an activation over the edge of a level now and then: at four bits of a
-    tiny model some per cent of perplexity, with nothing rounded nothing.
+    tiny model up to 15 % of perplexity, with nothing rounded nothing.
     """
     here, there = (
         execute(plan("ppl-stories", quantizer, profile="smoke"), device=d) for d in ("cpu", "cuda")
     )
     assert here.run.status == there.run.status
     if here.run.status == "skipped":
-        return
+        pytest.skip(here.run.reason)
+    assert here.run.status == "ok"
     one, other = ({(s.metric, s.slice): s.value for s in o.scores} for o in (here, there))
     exact = quantizer == "fp"
     close = math.isclose(

@@ -73,25 +73,48 @@ def command(run: str | None, stale: bool, sample: int | None, results: Path, fmt
 
 
 def _rerun(runs: Sequence[Run], store: Store, options: _Options, confirm: bool = False) -> list[Checked]:
-    """Run again with the stored threads and device; with `confirm`, store the runs that agree."""
+    """Run again, each with its stored device and all with the most threads stored, unless `options` say
+    otherwise; with `confirm`, store the runs that agree.
+    """
     from suite.engines.local import Options
     from suite.progress import Progress
     from suite.verify import rerun
 
-    engine = Options(
-        jobs=options.jobs,
-        timeout=options.timeout,
-        threads=options.threads or max(run.threads for run in runs),
-        device=options.device or runs[0].device,
-    )
+    threads = options.threads or max(run.threads for run in runs)
+    by_device: dict[str, list[Run]] = {}
+    for run in runs:
+        by_device.setdefault(options.device or run.device, []).append(run)
     done = []
     with Progress(len(runs), options.jobs, options.quiet) as progress:
-        for checked in rerun(runs, store, engine, options.tolerance, progress.watch):
-            if confirm and checked.agrees:
-                store.append(checked.outcome)
-            done.append(checked)
-            progress.finished(f"{_word(checked)}: {checked.planned.cell.title}")
+        for device, held in by_device.items():
+            engine = Options(jobs=options.jobs, timeout=options.timeout, threads=threads, device=device)
+            for checked in rerun(held, store, engine, options.tolerance, progress.watch):
+                if confirm and checked.agrees:
+                    store.append(checked.outcome)
+                done.append(checked)
+                progress.finished(f"{_word(checked)}: {checked.planned.cell.title}")
     return done
+
+
+def _here(runs: Sequence[Run], device: str | None) -> list[Run]:
+    """Those whose device can be used here; the others are named, once a device and family."""
+    from suite.devices import refuse_device, refuse_family
+
+    refused: dict[tuple[str, str], str] = {}
+    found = []
+    for run in runs:
+        key = (device or run.device, run.family)
+        if key not in refused:
+            try:
+                refuse_family(*key)
+                refuse_device(key[0])
+                refused[key] = ""
+            except UsageError as error:
+                refused[key] = str(error)
+                click.echo(f"not run again: {error}", err=True)
+        if not refused[key]:
+            found.append(run)
+    return found
 
 
 def _one(checked: Checked, fmt: str) -> int:
@@ -133,7 +156,8 @@ def _stale(store: Store, sample: int | None, options: _Options, fmt: str) -> int
     from suite.verify import sampled, stale
 
     found = stale(store)
-    chosen = sampled(found, sample or len(found))
+    usable = _here(found, options.device)
+    chosen = sampled(usable, sample or len(usable))
     checked = _rerun(chosen, store, options, confirm=True) if chosen else []
     agreeing = sum(c.agrees for c in checked)
     left = len(found) - agreeing

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from suite import errors
+from suite.devices import CPU
 from suite.engines.worker import decode
 from suite.errors import SuiteError
 from suite.meter import cpu_seconds, resident_mb
@@ -176,10 +177,18 @@ class _Pool:
             self._end(worker)
             answer = self._lost(worker, planned, over or _died(worker))
             worker = self._start() if queue else worker
+        elif self._spoilt(answer):
+            self._end(worker)
+            worker = self._start() if queue else worker
         if answer is not None:
             worker.planned = None
             self._give(worker, queue)
             yield planned, answer
+
+    def _spoilt(self, answer: Outcome | SuiteError | None) -> bool:
+        """Whether the worker must not run another cell: after an error a process may have lost its GPU."""
+        failed = isinstance(answer, Outcome) and answer.run.status in ("failed", "out-of-memory")
+        return failed and self.options.device != CPU
 
     def _answer(self, worker: _Worker, planned: Planned) -> Outcome | SuiteError | None:
         """The answer among the whole lines that a worker has sent; its reports go to the watcher."""

@@ -57,7 +57,7 @@ def _run(request: Mapping[str, Any], send: Send) -> Outcome:
     planned = restore(Cell(**request["cell"]))
     # From here on the time is the cell's: what a new worker has to load first is not held against it.
     send({"begun": True})
-    with checkpoints.held(planned.cell.id, planned.code) as folder:
+    with checkpoints.held(planned.cell.id, planned.code, request["device"]) as folder:
         outcome = execute(
             planned,
             report=_throttled(send),

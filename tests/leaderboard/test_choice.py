@@ -215,13 +215,32 @@ class TestMarks:
         assert [m.kind for m in entry.marks] == ["other-data"]
 
     def test_seeds_from_several_kinds_of_device_are_marked(self, rows: Any) -> None:
-        for seed, device in enumerate(("cpu", "cuda:1", "cuda")):
-            rows.add("toy-nan", seed, 0.5 + seed / 10, device=device)
+        for seed, (device, wall_s) in enumerate((("cpu", 100.0), ("cuda:1", 4.0), ("cuda", 6.0))):
+            rows.add("toy-nan", seed, 0.5 + seed / 10, device=device, wall_s=wall_s)
         ((entry,),) = [t.entries for t in rows.board().tables]
         assert entry.devices == ("cpu", "cuda")
-        assert [m.text for m in entry.marks] == ["seeds from cpu and cuda: times differ"]
+        assert entry.seconds == 5.0
+        assert [m.text for m in entry.marks] == ["run on cpu and cuda: times of cuda alone"]
 
-    def test_one_kind_of_device_is_not_marked_and_a_failed_run_counts_for_none(self, rows: Any) -> None:
+    def test_an_entry_from_another_device_than_the_tables_has_no_times(self, rows: Any) -> None:
+        rows.seeds("toy-nan", [0.5, 0.6, 0.7])
+        rows.seeds("toy-slow", [0.1, 0.2], device="cuda")
+        found = {e.method: e for t in rows.board().tables for e in t.entries}
+        assert [m.text for m in found["toy-slow"].marks] == ["run on cuda: no times compared"]
+        assert (found["toy-slow"].seconds, found["toy-slow"].cpu_seconds, found["toy-slow"].peak_mb) == (
+            None,
+            None,
+            None,
+        )
+        assert found["toy-nan"].marks == ()
+        assert found["toy-nan"].seconds == 2.0
+
+    def test_profiles_have_their_own_usual_device(self, rows: Any) -> None:
+        rows.seeds("toy-nan", [0.5, 0.6, 0.7])
+        rows.seeds("toy-nan", [0.5, 0.6], device="cuda", profile="paper")
+        assert [e.marks for t in rows.board().tables for e in t.entries] == [(), ()]
+
+    def test_one_kind_of_device_is_not_marked_and_a_skipped_run_counts_for_none(self, rows: Any) -> None:
         for seed, device in enumerate(("cuda:0", "cuda:1")):
             rows.add("toy-nan", seed, 0.5 + seed / 10, device=device)
         rows.add("toy-nan", 2, status="skipped", device="cpu")

@@ -49,3 +49,8 @@ def test_an_unwritable_cache_gives_no_folder(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "file"))
     with checkpoints.held("cell", "code") as folder:
         assert folder is None
+
+
+def test_another_device_has_another_folder_and_the_processors_is_as_before() -> None:
+    cpu, cuda, second = (checkpoints.folder_of("cell", "code", d).name for d in ("cpu", "cuda", "cuda:1"))
+    assert (cpu, cuda, second) == ("cell-code", "cell-code-cuda", "cell-code-cuda")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,37 @@ def test_a_family_says_where_it_runs(device: str) -> None:
         execute(plan("cl-static", "slda", profile="smoke"), device=device)
 
 
-def test_the_processor_is_always_there() -> None:
-    devices.refuse_device("cpu")
-    devices.use("cpu", plan("cl-static", "slda", profile="smoke").task_spec)
+def test_the_processor_needs_nothing_and_loads_nothing() -> None:
+    code = "import sys; from suite import devices; devices.use('cpu', 'cldyb'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_float32_is_float32_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "refuse_device", lambda device: None)
+    flags = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [flag.allow_tf32 for flag in flags]
+    try:
+        for flag in flags:
+            flag.allow_tf32 = True
+        devices.use("cuda:1", "vit_editing")
+        assert [flag.allow_tf32 for flag in flags] == [False, False]
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
+
+
+def test_memory_that_is_full_is_no_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "ones", full)
+    outcome = execute(plan("vit-edit-natural", "relabel", profile="smoke"), device="cuda")
+    assert outcome.run.status == "out-of-memory"
+
+
+def test_a_family_of_a_plugin_runs_anywhere() -> None:
+    devices.refuse_family("cuda", "toy")
 
 
 def test_kinds_of_devices() -> None:
@@ -43,5 +73,7 @@ def test_nothing_is_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     command = ["run", "--task", "vit-edit-natural", "--method", "relabel", "--profile", "smoke"]
     with pytest.raises(SystemExit, match="^2$"):
         main([*command, "--device", "nosuch", "--results", str(tmp_path / "r")])
-    assert "device 'nosuch' cannot be used on this machine" in capsys.readouterr().err
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(errors) == 1
+    assert "device 'nosuch' cannot be used on this machine" in errors[0]
     assert not list(tmp_path.rglob("*.parquet"))

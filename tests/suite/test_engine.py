@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -149,3 +150,44 @@ def test_an_outcome_survives_the_channel() -> None:
 
     outcome = execute(plan("toy", "toy-coin"))
     assert decode(json.loads(json.dumps(encode(outcome)))) == outcome
+
+
+@pytest.mark.parametrize(
+    ("device", "status", "spoilt"),
+    [
+        ("cuda", "failed", True),
+        ("cuda:1", "out-of-memory", True),
+        ("cuda", "ok", False),
+        ("cpu", "failed", False),
+    ],
+)
+def test_a_worker_that_failed_on_an_accelerator_runs_no_other_cell(
+    device: str, status: str, spoilt: bool
+) -> None:
+    done = execute(plan("toy", "toy-good"))
+    outcome = dataclasses.replace(done, run=dataclasses.replace(done.run, status=status))
+    pool = local._Pool(Options(device=device), None)
+    try:
+        assert pool._spoilt(outcome) is spoilt
+        assert pool._spoilt(None) is False
+    finally:
+        pool.close()
+
+
+def test_cells_behind_one_that_spoilt_its_worker_are_run_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    start = local._Pool._start
+
+    def counted(self: local._Pool) -> object:
+        started.append(1)
+        return start(self)
+
+    monkeypatch.setattr(local._Pool, "_start", counted)
+    monkeypatch.setattr(local._Pool, "_spoilt", lambda self, answer: answer is not None)
+    rows = _rows(plan("toy", "toy-good"), plan("toy", "toy-raise"), plan("toy", "toy-bad"))
+    assert {name: run.status for name, run in rows.items()} == {
+        "toy-good": "ok",
+        "toy-raise": "failed",
+        "toy-bad": "ok",
+    }
+    assert len(started) == 3

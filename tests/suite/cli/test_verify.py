@@ -111,6 +111,27 @@ def test_a_sample_of_the_stale_cells_confirms_only_itself(store: Store) -> None:
     assert verify("--stale --quiet").stdout == "0 stale: 0 run again, 0 confirmed, 0 still stale\n"
 
 
+def test_each_stale_cell_runs_on_its_own_device_and_one_that_is_not_here_is_left(store: Store) -> None:
+    keep(store, "toy-good", code="older", device="nosuch", seed=0)
+    keep(store, "toy-good", code="older", seed=1)
+    keep(store, "toy-good", code="older", device="nosuch:1", seed=2)
+    done = verify("--stale --quiet")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (
+        0,
+        "3 stale: 1 run again, 1 confirmed, 2 still stale",
+    )
+    lines = [line.partition(" cannot")[0] for line in done.stderr.splitlines()]
+    assert lines == ["not run again: device 'nosuch'", "not run again: device 'nosuch:1'"]
+    (again,) = [run for run in Store(store.root).history(plan("toy", "toy-good", seed=1).cell.id)][:1]
+    assert again.device == "cpu"
+
+
+def test_a_run_from_a_device_that_is_not_here_is_wrong_use(store: Store) -> None:
+    done = verify(keep(store, "toy-good", device="nosuch").run)
+    assert done.exit_code == 2
+    assert "device 'nosuch' cannot be used on this machine" in done.stderr
+
+
 def test_cells_of_another_version_are_not_stale_but_superseded(store: Store) -> None:
     keep(store, "toy-good", code="older", method_version=0)
     assert verify("--stale").stdout == "0 stale: 0 run again, 0 confirmed, 0 still stale\n"
