@@ -61,8 +61,9 @@ def test_memory_that_is_full_is_no_wrong_use(monkeypatch: pytest.MonkeyPatch) ->
     assert outcome.run.status == "out-of-memory"
 
 
-def test_a_family_of_a_plugin_runs_anywhere() -> None:
-    devices.refuse_family("cuda", "toy")
+def test_a_family_of_a_plugin_is_refused_for_its_device_alone() -> None:
+    with pytest.raises(UsageError, match="device 'nosuch' cannot be used on this machine: "):
+        devices.use("nosuch", "toy")
 
 
 def test_kinds_of_devices() -> None:
