@@ -225,6 +225,21 @@ def test_every_task_is_planned_from_its_own_row(spec: Any, profile: Any) -> None
     assert made.listed[0].name == headline
 
 
+@pytest.mark.parametrize("spec", [s for s in TASKS if "stories" in s.name], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("profile", ["small", "paper"])
+def test_groups_of_weights_divide_the_widths_of_stories260k(spec: Any, profile: Any) -> None:
+    made: Any = plan(spec.name, "rtn", profile).task_instance
+    assert made.base_model == "stories260k"
+    for precision in made.listed:
+        # inputs of its maps: the stream's 64, the heads' 64, the FFN's 172
+        assert not precision.group or (64 % precision.group == 0 and 172 % precision.group == 0)
+
+
+def test_gemma_is_measured_behind_bos() -> None:
+    made: list[Any] = [plan("ppl-wikitext2-gemma", "rtn", p).task_instance for p in ("small", "paper")]
+    assert [(one.base_model, one.bos, one.dtype) for one in made] == [("gemma-3-270m", True, "float32")] * 2
+
+
 def test_text_that_is_measured_is_part_of_the_cell() -> None:
     made: list[Any] = [plan("ppl-wikitext2", "rtn", p).task_instance for p in ("smoke", "small", "paper")]
     contents = {one.content for one in made}
