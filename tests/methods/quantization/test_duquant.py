@@ -16,9 +16,10 @@ from methods.quantization.cache import CacheRule
 from methods.quantization.duquant import DuQuant
 from methods.quantization.layerwise import Site
 from methods.quantization.linear import quantized_maps
+from methods.quantization.plain import Rtn
 from suite.api import Context
 from suite.models.llama_like import llama_like
-from tasks.quantization.contract import Calibration, Precision
+from tasks.quantization.contract import Calibration, Precision, Quantizer
 
 CHAINS = ("", "R", "P", "RP", "PR", "RR", "RPR")
 EXACT = Precision(16, 16, 16)
@@ -35,7 +36,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 def transformed(
-    model: Any, method: DuQuant, hadamard: int = 0, precision: Precision = EXACT, seed: int = 0
+    model: Any, method: Quantizer, hadamard: int = 0, precision: Precision = EXACT, seed: int = 0
 ) -> Any:
     """A copy of the model behind a method, and behind Hadamard matrices on queries and keys."""
     found = copy.deepcopy(model)
@@ -152,6 +153,45 @@ def test_the_peak_of_no_activation_rises() -> None:
     ids = llama_variants.tokens()
     llama_variants.logits(model, ids), llama_variants.logits(found, ids)
     assert all(after[key] <= before[key] * (1 + 1e-5) for key in before)
+
+
+def gaussian_inputs(seed: int, outliers: float) -> Any:
+    """A model of one layer whose q, k and v read Gaussian numbers, two channels of them `outliers` times
+    larger and met by weights that much smaller, so that what the maps give is the same for all `outliers`.
+    """
+    made = llama_variants.model(width=64, heads=8, layers=1, seed=seed)
+    block = llama_like(made).blocks[0]
+    with torch.no_grad():
+        gain = made.model.layers[0].input_layernorm.weight
+        gain.fill_(1.0)[[3, 20]] = outliers
+        for name in ("q_proj", "k_proj", "v_proj"):
+            block.linear(f"self_attn.{name}").weight[:, [3, 20]] /= outliers
+    return made
+
+
+def queries(model: Any) -> Tensor:
+    kept: list[Tensor] = []
+    linear = llama_like(model).blocks[0].linear("self_attn.q_proj")
+    handle = linear.register_forward_hook(lambda _, args, out: kept.append(out))
+    llama_variants.logits(model, llama_variants.tokens(16, 32, seed=5))
+    handle.remove()
+    return kept[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_outliers_it_is_as_good_as_rounding_and_with_them_far_better(seed: int) -> None:
+    # Without clips, whose ratios are for large models and cost Gaussian numbers a fifth more error.
+    unclipped = DuQuant(act_clip=1.0, weight_clip=1.0)
+    errors = {}
+    for outliers in (1.0, 40.0):
+        model = gaussian_inputs(seed, outliers)
+        exact = queries(model)
+        for method in (Rtn(), unclipped):
+            found = transformed(model, method, precision=Precision(4, 4, 16), seed=seed)
+            errors[type(method), outliers] = float((queries(found) - exact).norm() / exact.norm())
+    assert errors[DuQuant, 1.0] == pytest.approx(errors[Rtn, 1.0], rel=0.1)
+    assert errors[DuQuant, 40.0] == pytest.approx(errors[DuQuant, 1.0], rel=0.1)
+    assert errors[Rtn, 40.0] > 4 * errors[DuQuant, 40.0]
 
 
 @pytest.mark.parametrize("bits", [6, 8])
