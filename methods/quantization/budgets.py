@@ -25,8 +25,8 @@ SHORTER = (
 RATES = (
     "The rate of the clips was chosen among 0.01, 0.03, 0.1 and 0.3 by the error of the stream behind the "
     "first six layers of smollm2-135m-instruct (0.272, 0.242, 0.234, 0.241; DuQuant without learning 0.254) "
-    "on 32 windows of WikiText-2's validation split. It was looked for after rows at 0.01 had been worse than "
-    "DuQuant on the test splits."
+    "on 32 windows of WikiText-2's validation split. It was looked for after rows at 0.01 had been worse "
+    "than DuQuant on the test splits."
 )
 
 BUDGETS = [

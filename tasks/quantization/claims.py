@@ -73,6 +73,7 @@ CLAIMS: list[AnyClaim] = [
             (task,),
             "duquant-lwc",
             ("duquant",),
+            note="At small the clips learn ten times as fast as published, in 80 steps and not 2,560.",
         )
         for task, end in ((WIKITEXT, ""), (C4, "-on-c4"))
     ),
