@@ -125,7 +125,7 @@ PREFIX = (
 )
 EPOCHS = (
     "At small 10 epochs of 8 windows (16 of stories) are 80 (160) steps a block, where the paper's 20 of 128 "
-    "windows are 2,560."
+    "windows are 2,560; so rates are ten times the paper's."
 )
 KEPT = "A block whose training raised its loss keeps its start."
 
@@ -206,14 +206,20 @@ METHODS: list[MethodSpec] = [
         *("omniquant", "omniquant:OmniQuant", OMNIQUANT, "baseline"),
         "learned scales and learned clips, block by block",
         minutes=30,
-        presets={"small": {"epochs": 10}, "smoke": {"epochs": 1, "batch": 4}},
+        presets={
+            "small": {"epochs": 10, "let_lr": 0.05, "lwc_lr": 0.1},
+            "smoke": {"epochs": 1, "batch": 4},
+        },
         deviations=f"Models like Llama have no shifts. {EPOCHS} {KEPT}",
     ),
     _method(
         *("affinequant", "affinequant:AffineQuant", AFFINEQUANT, "baseline"),
         "learned matrices between values and o, learned scales and clips elsewhere",
         minutes=30,
-        presets={"small": {"epochs": 10}, "smoke": {"epochs": 1, "batch": 4}},
+        presets={
+            "small": {"epochs": 10, "let_lr": 0.05, "lwc_lr": 0.1},
+            "smoke": {"epochs": 1, "batch": 4},
+        },
         deviations="Full matrices behind norms, which run online, only where activations are not rounded, as "
         f"in the released scripts; a projection keeps matrices strictly diagonally dominant. {EPOCHS} {KEPT}",
     ),
