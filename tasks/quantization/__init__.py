@@ -143,7 +143,7 @@ TASKS: list[TaskSpec] = [
     ),
     _perplexity(
         "wikitext2-gemma",
-        "the same on another model, Gemma 3 270M",
+        "perplexity on WikiText-2 of Gemma 3 270M",
         f"{WIKITEXT} {WINDOWS} Every window begins with BOS, which Gemma needs. At paper in float32, since "
         f"Gemma's stream (1e5 on first tokens, measured) passes what float16 holds. {STORED}",
         params={"base_model": "gemma-3-270m", "bos": True},
