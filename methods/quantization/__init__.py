@@ -174,7 +174,7 @@ METHODS: list[MethodSpec] = [
             "smoke": {"steps": 8, "lwc_epochs": 1},
         },
         more="At small 10 epochs (20), of 8 or 16 steps each and not of 128, at a rate of 0.1 (0.01): 80 "
-        "steps at the published one move no clip from 0.982 to below 0.96.",
+        "steps at the published one hardly move a clip from 0.982 to below 0.96.",
     ),
     _method(
         *("quarot", "quarot:QuaRot", QUAROT, "baseline"),
