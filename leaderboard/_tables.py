@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,7 +51,7 @@ def _table(
         Entry(
             **draft,
             primary=primary,
-            shares=_shares(spec),
+            bounds=_bounds(spec),
             role=_role(methods.get(draft["cell"]["method"])),
             comparable=_same_protocol(draft["cell"], reference, spec) and _current(draft["cell"], methods),
         )
@@ -109,10 +110,16 @@ def _primary(spec: TaskSpec | None, directions: Mapping[str, bool | None]) -> st
     return min(directions, key=lambda name: (directions[name] is None, name), default="")
 
 
-def _shares(spec: TaskSpec | None) -> frozenset[str]:
-    """The metrics that lie between 0 and 1: a share of right answers does, a loss may lie anywhere."""
-    metrics = spec.metrics if spec else ()
-    return frozenset(m.name for m in metrics if m.unit == "fraction" and m.better == "higher")
+def _bounds(spec: TaskSpec | None) -> dict[str, tuple[float, float]]:
+    """The ends of what metrics can be: a share of right answers is in 0..1 (a loss may lie anywhere), and a
+    perplexity, e to a mean of -log p, is no less than 1."""
+    found = {}
+    for metric in spec.metrics if spec else ():
+        if metric.unit == "fraction" and metric.better == "higher":
+            found[metric.name] = (0.0, 1.0)
+        elif metric.unit == "perplexity":
+            found[metric.name] = (1.0, math.inf)
+    return found
 
 
 def _role(spec: MethodSpec | None) -> str:

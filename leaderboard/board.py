@@ -96,8 +96,8 @@ class Entry:
     `values` maps (metric, slice) to the value of each ok seed, `claimed_values` likewise those of runs made
     elsewhere where the project has its own. `rank` is None where the entry is not ranked, `comparable` False
     where its task settings or data are not the table's, `only_claimed` True where every run was made
-    elsewhere. `shares` names the metrics that lie between 0 and 1. `stale` holds the runs by older code,
-    `older` counts runs left out as superseded.
+    elsewhere. `bounds` has the ends of what a metric can be, for those that have any. `stale` holds the runs
+    by older code, `older` counts runs left out as superseded.
     `devices` are the kinds of device that the ok runs come from; times and memory are of those of
     `usual_device`, from which most runs of the task and profile come.
     """
@@ -115,7 +115,7 @@ class Entry:
     usual_device: str = ""
     claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
     primary: str = ""
-    shares: frozenset[str] = frozenset()
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     role: str = "baseline"
     stale: frozenset[str] = frozenset()
     other_data: bool = False
@@ -163,13 +163,13 @@ class Entry:
         return len(values) > 1 and len(set(values)) == 1
 
     def interval(self, metric: str | None = None, part: str = "all") -> Interval | None:
-        """The 95 % interval over seeds; that of a share lies between 0 and 1.
+        """The 95 % interval over seeds; where a metric has bounds, it lies between them.
 
         None for a single seed, and where the seeds do not vary: they are then one run said several times.
         """
         name = metric or self.primary
         if (name, part) not in self._intervals:
-            low, high = (0.0, 1.0) if name in self.shares else (None, None)
+            low, high = self.bounds.get(name, (None, None))
             values = list(self.per_seed(name, part).values())
             made = None if self.unvarying(name, part) else stats.seed_interval(values, low=low, high=high)
             self._intervals[name, part] = made

@@ -153,7 +153,7 @@ def _row(part: Table, a: Entry, b: Entry, metric: str, correct: Correct) -> dict
         keys = (f"{name}mean" if name else "difference", f"{name}low", f"{name}high")
         return {k: stored.in_unit(v, part.spec, metric) for k, v in zip(keys, (mean, *ends), strict=True)}
 
-    low, high = (0.0, 1.0) if metric in a.shares else (None, None)
+    low, high = a.bounds.get(metric, (None, None))
     return {
         "task": part.task,
         "profile": part.profile,

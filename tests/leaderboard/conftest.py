@@ -13,7 +13,7 @@ from leaderboard.aggregate import Board, aggregate
 from suite.cell import canonical
 
 Row = dict[str, Any]
-DIRECTION = {"accuracy": True, "errors": False, "seconds": False, "overlap": None}
+DIRECTION = {"accuracy": True, "errors": False, "seconds": False, "overlap": None, "perplexity": False}
 
 
 class Rows:

@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 from store_rows import only_entry, only_table
 
 from leaderboard.aggregate import aggregate
+from suite.api import Metric
 
 
 def test_a_row_is_the_mean_over_seeds_with_its_t_interval(rows: Any) -> None:
@@ -249,3 +250,21 @@ def test_what_does_not_vary_over_seeds_has_no_interval(rows: Any) -> None:
     assert [e.unvarying() for e in (fixed, varied, single)] == [True, False, False]
     assert [e.interval() is None for e in (fixed, varied, single)] == [True, False, True]
     assert fixed.unvarying("errors") and not varied.unvarying("errors")
+
+
+def test_an_interval_ends_where_its_metric_does(rows: Any) -> None:
+    """No share is above 1, no perplexity below 1. By hand: (0.5, 0.9, 1) has mean 0.8, sd 0.26458 and ends
+    0.8 -+ 4.30265 * 0.26458 / sqrt(3) = 0.1427 and 1.4573; (274, 355, 727) has 452, 241.58 and -148.11 and
+    1052.11."""
+    (toy,) = (spec for spec in toy_plugin.TASKS if spec.name == "toy")
+    metrics = (*toy.metrics, Metric("perplexity", "lower", "perplexity", "of a text"))
+    for seed, (share, perplexity) in enumerate([(0.5, 274.0), (0.9, 355.0), (1.0, 727.0)]):
+        rows.add("toy-nan", seed, share, scores={"perplexity": perplexity})
+    ((entry,),) = (
+        table.entries
+        for table in aggregate(
+            rows.runs, rows.scores, {"toy": dataclasses.replace(toy, metrics=metrics)}, {}
+        ).tables
+    )
+    assert entry.interval() == (pytest.approx(0.14275, abs=1e-4), 1.0)
+    assert entry.interval("perplexity") == (1.0, pytest.approx(1052.11, abs=0.01))
