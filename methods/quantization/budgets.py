@@ -9,7 +9,7 @@ from suite.budgets import Budget
 
 UNTUNED = (
     *("fp", "rtn", "smoothquant", "gptq", "duquant", "duquant-gptq", "duquant-row"),
-    *("duquant-smooth", "duquant-r1", "duquant-r1p", "hadamard-block", "massdiff"),
+    *("duquant-released", "duquant-smooth", "duquant-r1", "duquant-r1p", "hadamard-block", "massdiff"),
     *("quarot", "quarot-rtn", "atom", "quik", "awq", "prefixquant", "prefixquant-plain", "qllm"),
 )
 LEARNED = ("spinquant",)

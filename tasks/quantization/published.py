@@ -122,7 +122,7 @@ AUDITS = [
         paper=DUQUANT,
         text=(
             "W4A4 in the tables means that keys and values have 4 bits as well, and the released code rounds "
-            "queries too. Here no competitor rounds queries; `--set round_query=true` does."
+            "queries too. Here `duquant-released` alone rounds queries; `--set round_query=true` does."
         ),
         source=f"main.py and quantize/duquant.py in {REPOSITORY}; its issue 4",
         by="read in the code; the authors confirm the cache's bits in the issue",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import tiny_lms
 import torch
 from torch import Tensor
 
+from methods.quantization.calibrate import Seen
 from methods.quantization.qllm import Qllm
 from methods.quantization.reassembly import merge_errors, reassemble
 from suite.api import Context
@@ -120,6 +122,46 @@ def test_it_helps_where_a_channel_is_an_outlier_and_does_nothing_where_it_does_n
     assert not list(
         quantized(model, "W16A4", steps=1).model.model.layers[0].self_attn.q_proj.inputs.transforms
     )
+
+
+def outputs_off(x: Tensor, w: Tensor, made: Any) -> float:
+    """Squared error of the outputs for inputs in 4 bits, one grid a token, by the formula and in a loop."""
+    a = torch.stack([made(row) for row in x]) if made else x
+    b = made.weight(w) if made else w
+    low, high = a.amin(1, keepdim=True), a.amax(1, keepdim=True)
+    scale = (high - low) / 15
+    code = ((a / scale).round() + (-low / scale).round()).clamp(0, 15)
+    rounded = (code - (-low / scale).round()) * scale
+    return float((rounded @ b.T - x @ w.T).square().sum())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_theta_is_judged_on_all_tokens_and_not_on_those_that_a_split_is_for(seed: int) -> None:
+    """Of 400 tokens four have an outlier. What is chosen is the best over all of them, by brute force."""
+    random = torch.Generator().manual_seed(seed)
+    x = torch.randn(400, 16, generator=random)
+    x[::100, 3] = 30
+    w = torch.randn(8, 16, generator=random)
+    seen = Seen(x.abs().amax(0), x.abs().mean(0), 400, (x.T @ x).double() / 400, x)
+    site = SimpleNamespace(seen=seen, weights=(w[:5], w[5:]), precision=Precision.parse("W16A4"))
+    tried = [None]
+    for step in range(1, 8):
+        made = reassemble(seen.absmax, seen.hessian, w, 30 * 0.5 ** (step / 2))
+        if made is None:
+            break
+        tried.append(made)
+    errors = [outputs_off(x, w, made) for made in tried]
+    chosen = list(Qllm().reassembly(site))
+    made = chosen[0] if chosen else None
+    assert len(tried) > 2
+    assert outputs_off(x, w, made) == pytest.approx(min(errors), rel=1e-4)
+    # Four tokens alone would have had another say.
+    few = list(Qllm(rows=4).reassembly(site))
+    assert few
+    assert outputs_off(x[::100], w, few[0]) == pytest.approx(
+        min(outputs_off(x[::100], w, made) for made in tried), rel=1e-4
+    )
+    assert outputs_off(x, w, few[0]) > min(errors) * 1.01
 
 
 def test_bits_are_those_of_rounding_to_the_nearest() -> None:
