@@ -100,17 +100,18 @@ def _duquant(name: str, role: Any, summary: str, **params: Any) -> MethodSpec:
     paper, where = params.pop("paper", DUQUANT), "duquant:DuQuant"
     minutes = params.pop("minutes", 10)
     presets = params.pop("presets", {"smoke": {"steps": 16}})
-    note = " ".join(filter(None, (DUQUANT_NOTE, params.pop("more", ""))))
+    rule = "" if "quirk" in params else COLUMN
+    note = " ".join(filter(None, (DUQUANT_NOTE, rule, params.pop("more", ""))))
     fields: dict[str, Any] = {"presets": presets, "deviations": note}
     return _method(name, where, paper, role, summary, params=params, minutes=minutes, **fields)
 
 
 DUQUANT_NOTE = (
-    "Follows the released code, since no text of the paper could be had; the channel of the largest entry "
-    "is its column, where the code takes its row (duquant-row). The mean of the calibration windows is the "
-    "residual stream's behind the embedding, as in the code. At 6 bits and more nothing is clipped: the "
-    "ratios for these are in no script."
+    "Follows the released code, since no text of the paper could be had. The mean of the calibration windows "
+    "is the residual stream's behind the embedding, as in the code. At 6 bits and more nothing is clipped: "
+    "the ratios for these are in no script."
 )
+COLUMN = "The channel of the largest entry is its column, where the code takes its row (duquant-row)."
 
 SYLVESTER = (
     "Sylvester's Hadamard matrices only: an odd rest of the width is turned by a random orthogonal matrix, "
@@ -151,8 +152,8 @@ METHODS: list[MethodSpec] = [
         peak="range",
         smooth_by="one",
         round_query=True,
-        more="Beside the row rule the search looks at ranges, smoothing at the first map of a site, and queries "
-        "are rounded.",
+        more="Beside the row rule the search looks at ranges, smoothing at the first map of a site, and "
+        "queries are rounded.",
     ),
     _duquant("duquant-smooth", "control", "DuQuant's smoothing and clipping alone", chain=""),
     _duquant("duquant-r1", "control", "DuQuant with its first rotation alone", chain="R"),
