@@ -18,6 +18,8 @@ from tasks.quantization.windows import C4_WINDOWS, Encode, c4_new, c4_old, calib
 
 Recipe = Literal["joined", "c4-old", "c4-new"]
 
+# torch's CPU generator takes the low 32 bits of a seed, so that the windows are those of 0, 1, ...; the seeds
+# of calibration are hashes, whose low 32 bits are as good as never that small.
 OWN_SEED = 1 << 40
 """Of the first sampled evaluation window; those of calibration come from the cell's seed."""
 
