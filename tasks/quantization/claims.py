@@ -148,6 +148,7 @@ CLAIMS: list[AnyClaim] = [
         ("quarot",),
         paper=FLATQUANT,
         where="README, table",
+        note="SpinQuant's inputs have asymmetric grids, QuaRot's symmetric ones clipped to 0.9.",
     ),
     lower(
         "flatquant-below-rotations",
