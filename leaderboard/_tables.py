@@ -16,6 +16,8 @@ from suite.defaults import alike
 from suite.stats import ranks
 
 Aged = tuple[int, Draft]
+PERPLEXITY = "perplexity"
+"""The unit of e to a mean of -log p."""
 
 
 def tables(
@@ -52,6 +54,7 @@ def _table(
             **draft,
             primary=primary,
             bounds=_bounds(spec),
+            by_factor=metric is not None and metric.unit == PERPLEXITY,
             role=_role(methods.get(draft["cell"]["method"])),
             comparable=_same_protocol(draft["cell"], reference, spec) and _current(draft["cell"], methods),
         )
@@ -117,7 +120,7 @@ def _bounds(spec: TaskSpec | None) -> dict[str, tuple[float, float]]:
     for metric in spec.metrics if spec else ():
         if metric.unit == "fraction" and metric.better == "higher":
             found[metric.name] = (0.0, 1.0)
-        elif metric.unit == "perplexity":
+        elif metric.unit == PERPLEXITY:
             found[metric.name] = (1.0, math.inf)
     return found
 
@@ -131,7 +134,7 @@ def _placed(entries: Sequence[Entry], higher: bool | None) -> list[Entry]:
     competing = [i for i, e in enumerate(entries) if e.competes]
     placed = list(entries)
     if higher is not None:
-        seeds = [list(entries[i].per_seed().values()) for i in competing]
+        seeds = [entries[i].compared for i in competing]
         for i, rank in zip(competing, ranks(seeds, higher), strict=True):
             placed[i] = replace(placed[i], rank=rank)
     return sorted(placed, key=lambda e: _place(e, higher))

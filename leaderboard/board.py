@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 Key = tuple[str, str]
 ROUNDING = 1e-9
+TINY = 1e-300
+"""In the place of a perplexity of 0 or less, which is none, but others may say that they got it."""
 
 
 class Source:
@@ -96,7 +98,8 @@ class Entry:
     `values` maps (metric, slice) to the value of each ok seed, `claimed_values` likewise those of runs made
     elsewhere where the project has its own. `rank` is None where the entry is not ranked, `comparable` False
     where its task settings or data are not the table's, `only_claimed` True where every run was made
-    elsewhere. `bounds` has the ends of what a metric can be, for those that have any. `stale` holds the runs
+    elsewhere. `bounds` has the ends of what a metric can be, for those that have any; `by_factor` says that
+    the primary metric is compared by its logarithm (`compared`). `stale` holds the runs
     by older code, `older` counts runs left out as superseded.
     `devices` are the kinds of device that the ok runs come from; times and memory are of those of
     `usual_device`, from which most runs of the task and profile come.
@@ -116,6 +119,7 @@ class Entry:
     claimed_values: Mapping[Key, Mapping[int, float]] = field(default_factory=dict)
     primary: str = ""
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    by_factor: bool = False
     role: str = "baseline"
     stale: frozenset[str] = frozenset()
     other_data: bool = False
@@ -151,6 +155,16 @@ class Entry:
 
     def per_seed(self, metric: str | None = None, part: str = "all") -> Mapping[int, float]:
         return self.values.get((metric or self.primary, part), {})
+
+    @property
+    def compared(self) -> list[float]:
+        """The primary metric's values on the scale on which methods are told apart, a seed each.
+
+        Of a perplexity that is its logarithm, nats a token: its spread over seeds grows with the value, so
+        that one wide method would make itself even with all, and a mean hangs on its largest seed.
+        """
+        values = list(self.per_seed().values())
+        return [math.log(max(v, TINY)) for v in values] if self.by_factor else values
 
     def mean(self, metric: str | None = None, part: str = "all") -> float | None:
         """The mean over ok seeds, None where there is no value."""
@@ -258,6 +272,11 @@ class Table:
     entries: Sequence[Entry]
     older: int = 0
 
+    @property
+    def by_factor(self) -> bool:
+        """Whether methods are compared by factors of the primary metric, and not by differences."""
+        return any(e.by_factor for e in self.entries)
+
     @cached_property
     def ranked(self) -> list[Entry]:
         """The competitors, best first."""
@@ -269,10 +288,12 @@ class Table:
     def noise_floor(self) -> tuple[float, int] | None:
         """(the difference of two methods that shows with 80 % power, at this number of seeds).
 
+        Where methods are compared by factors it is the logarithm of one.
+
         From the standard deviation over seeds, pooled over the comparable entries with two seeds or more,
         at the number of seeds that most of them have; None where no entry has two.
         """
-        values = [list(e.per_seed().values()) for e in self.entries if e.comparable and len(e.per_seed()) > 1]
+        values = [e.compared for e in self.entries if e.comparable and len(e.per_seed()) > 1]
         if not values:
             return None
         freedom = sum(len(v) - 1 for v in values)
@@ -298,7 +319,7 @@ class Table:
         """Boolean (ranked, ranked): whether the row's method is better beyond its 95 % interval of chance."""
         import numpy as np
 
-        groups = [list(e.per_seed().values()) for e in self.ranked]
+        groups = [e.compared for e in self.ranked]
         if self.higher is None or not groups:
             return np.zeros((len(groups), len(groups)), bool)
         return stats.beats(groups, self.higher)

@@ -18,24 +18,31 @@ TICKS = 6
 
 
 class Axis(NamedTuple):
-    """The range of a chart, in the metric's unit, and its width in pixels."""
+    """The range of a chart, in the metric's unit, and its width in pixels; on a log scale where `log`."""
 
     low: float
     high: float
     width: float = WIDTH
     edge: float = EDGE
+    log: bool = False
 
     def x(self, value: float) -> float:
         """Where a value lies in the chart, in pixels; values outside the range lie on its edge."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        low, high, at = self.low, self.high, min(max(value, self.low), self.high)
+        if self.log:
+            low, high, at = math.log(low), math.log(high), math.log(at)
+        share = (at - low) / (high - low)
         return self.edge + share * (self.width - 2 * self.edge)
 
 
 def axis(values: Sequence[float], unit: str) -> Axis:
-    """0 to 1 for a fraction, else the range of the values with a margin."""
+    """0 to 1 for a fraction, else the range of the values with a margin; of perplexities on a log scale."""
     if unit == "fraction" or not values:
         return Axis(0.0, 1.0)
     low, high = min(values), max(values)
+    if unit == "perplexity" and low >= 1 and math.isfinite(high):
+        factor = (high / low) ** 0.08 if high > low else 1.1
+        return Axis(max(1.0, low / factor), high * factor, log=True)
     margin = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
     if not math.isfinite(margin):
         # The range of the numbers that fit is larger than any number that fits.

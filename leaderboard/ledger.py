@@ -122,7 +122,7 @@ def equal_budget(table: Table, **limits: float) -> Equal:
             open_.append(row)
         else:
             within.append(row)
-    values = [list(row.entry.per_seed().values()) for row in within]
+    values = [row.entry.compared for row in within]
     places: Sequence[Rank | None] = [None] * len(values)
     if table.higher is not None:
         places = ranks(values, table.higher)

@@ -116,7 +116,7 @@ def mean_ranks(tables: Sequence[Table]) -> View | None:
         return None
     higher = [bool(direction) for direction in directions]
     entries = [[found[key] for key in shared] for found in ranked]
-    values = [[list(e.per_seed().values()) for e in row] for row in entries]
+    values = [[e.compared for e in row] for row in entries]
     intervals = stats.mean_rank_intervals(values, higher)
     test = stats.critical_difference([[e.mean() for e in row] for row in entries], higher)
     order = sorted(range(len(shared)), key=lambda i: (test.mean_ranks[i], shared[i]))[:MOST_RANKS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -197,6 +198,11 @@ def _noise_floor(table: Table, unit: str) -> str:
     if floor is None or not floor[0]:
         return ""
     difference, seeds = floor
+    if table.by_factor:
+        return (
+            f"With {seeds} seeds each, a factor of {math.exp(difference):.2f} between two methods is found "
+            "with a chance of 80 %; smaller ones may be chance."
+        )
     name = "points" if unit == "fraction" else figures.unit_name(unit)
     size = f"{figures.number(difference, unit)} {name}".strip()
     return (

@@ -213,15 +213,16 @@ def _noise(profile: str, entries: Sequence[Entry], spec: TaskSpec) -> dict[str, 
     from suite.stats import detectable_difference
 
     rivals = (e for e in entries if e.comparable and e.role not in ("null", "ceiling"))
-    values = [list(e.per_seed().values()) for e in rivals if len(e.per_seed()) > 1]
+    values = [e.compared for e in rivals if len(e.per_seed()) > 1]
     if not values:
         return None
+    by_factor = any(e.by_factor for e in entries)
     freedom = sum(len(v) - 1 for v in values)
     sd = (sum(variance(v) * (len(v) - 1) for v in values) / freedom) ** 0.5
     seeds = min(len(v) for v in values)
     return {
         "profile": profile,
-        "metric": spec.primary,
+        "metric": f"log {spec.primary}" if by_factor else spec.primary,
         "methods": len(values),
         "seeds": seeds,
         "sd": in_unit(sd, spec, spec.primary),

@@ -14,6 +14,7 @@ from store_rows import only_entry, only_table
 
 from leaderboard.aggregate import aggregate
 from suite.api import Metric
+from suite.stats import detectable_difference
 
 
 def test_a_row_is_the_mean_over_seeds_with_its_t_interval(rows: Any) -> None:
@@ -250,6 +251,28 @@ def test_what_does_not_vary_over_seeds_has_no_interval(rows: Any) -> None:
     assert [e.unvarying() for e in (fixed, varied, single)] == [True, False, False]
     assert [e.interval() is None for e in (fixed, varied, single)] == [True, False, True]
     assert fixed.unvarying("errors") and not varied.unvarying("errors")
+
+
+def test_perplexities_are_ranked_by_their_logarithm(rows: Any) -> None:
+    """274, 355 and 727 against 71, 71.5 and 72: Welch's t of the perplexities is 2.7 with 2 degrees of
+    freedom, below 4.3; that of the logarithms 6.1."""
+    (toy,) = (spec for spec in toy_plugin.TASKS if spec.name == "toy")
+    metric = Metric("perplexity", "lower", "perplexity", "of a text")
+    task = dataclasses.replace(toy, metrics=(*toy.metrics, metric), primary="perplexity")
+    wide, narrow = (274.0, 355.0, 727.0), (71.0, 71.5, 72.0)
+    for seed, pair in enumerate(zip(wide, narrow, strict=True)):
+        for method, value in zip(("toy-slow", "toy-nan"), pair, strict=True):
+            rows.add(method, seed, scores={"perplexity": value})
+    (table,) = aggregate(rows.runs, rows.scores, {"toy": task}, {}).tables
+    assert not scipy_stats.ttest_ind(wide, narrow, equal_var=False).pvalue < 0.05
+    logs = [[math.log(v) for v in values] for values in (wide, narrow)]
+    assert scipy_stats.ttest_ind(*logs, equal_var=False).pvalue < 0.05
+    assert [(e.method, e.rank) for e in table.entries] == [("toy-nan", (1, 1)), ("toy-slow", (2, 2))]
+    assert table.beats.tolist() == [[False, True], [False, False]]
+    # Pooled over both, on the logarithms.
+    difference, seeds = table.noise_floor()
+    pooled = math.sqrt(sum(scipy_stats.tvar(v) for v in logs) / 2)
+    assert (difference, seeds) == (pytest.approx(detectable_difference(pooled, 3)), 3)
 
 
 def test_an_interval_ends_where_its_metric_does(rows: Any) -> None:

@@ -48,6 +48,11 @@ def test_an_axis_spans_its_values_unless_they_are_fractions() -> None:
     assert charts.axis([10.0, 20.0], "nats")[:2] == pytest.approx((9.2, 20.8))
     assert charts.axis([5.0], "nats")[:2] == pytest.approx((4.5, 5.5))
     assert charts.axis([0.0], "nats")[:2] == (-1, 1)
+    perplexities = charts.axis([10.0, 1000.0], "perplexity")
+    assert perplexities[:2] == pytest.approx((10 / 100**0.08, 1000 * 100**0.08))
+    assert perplexities.x(100.0) == pytest.approx((perplexities.x(10.0) + perplexities.x(1000.0)) / 2)
+    assert charts.axis([1.0], "perplexity")[:2] == pytest.approx((1, 1.1))
+    assert not charts.axis([0.5, 2.0], "perplexity").log
     assert all(math.isfinite(charts.axis([-1e308, 1e308], "nats").x(v)) for v in (-1e308, 0.0, 1e308))
 
 
