@@ -99,10 +99,9 @@ class Entry:
     elsewhere where the project has its own. `rank` is None where the entry is not ranked, `comparable` False
     where its task settings or data are not the table's, `only_claimed` True where every run was made
     elsewhere. `bounds` has the ends of what a metric can be, for those that have any; `by_factor` says that
-    the primary metric is compared by its logarithm (`compared`). `stale` holds the runs
-    by older code, `older` counts runs left out as superseded.
-    `devices` are the kinds of device that the ok runs come from; times and memory are of those of
-    `usual_device`, from which most runs of the task and profile come.
+    the primary metric is compared by its logarithm (`compared`). `stale` holds the runs by older code,
+    `older` counts runs left out as superseded. `devices` are the kinds of device that the ok runs come from;
+    times and memory are of those of `usual_device`, from which most runs of the task and profile come.
     """
 
     cell: Row
@@ -288,10 +287,9 @@ class Table:
     def noise_floor(self) -> tuple[float, int] | None:
         """(the difference of two methods that shows with 80 % power, at this number of seeds).
 
-        Where methods are compared by factors it is the logarithm of one.
-
-        From the standard deviation over seeds, pooled over the comparable entries with two seeds or more,
-        at the number of seeds that most of them have; None where no entry has two.
+        Where methods are compared by factors it is the logarithm of one. From the standard deviation over
+        seeds, pooled over the comparable entries with two seeds or more, at the number of seeds that most of
+        them have; None where no entry has two.
         """
         values = [e.compared for e in self.entries if e.comparable and len(e.per_seed()) > 1]
         if not values:

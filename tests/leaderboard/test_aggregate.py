@@ -13,7 +13,9 @@ from scipy import stats as scipy_stats
 from store_rows import only_entry, only_table
 
 from leaderboard.aggregate import aggregate
+from leaderboard.views.task import _noise_floor
 from suite.api import Metric
+from suite.cli.stored import _noise
 from suite.stats import detectable_difference
 
 
@@ -273,6 +275,11 @@ def test_perplexities_are_ranked_by_their_logarithm(rows: Any) -> None:
     difference, seeds = table.noise_floor()
     pooled = math.sqrt(sum(scipy_stats.tvar(v) for v in logs) / 2)
     assert (difference, seeds) == (pytest.approx(detectable_difference(pooled, 3)), 3)
+    factor = math.exp(detectable_difference(pooled, 3))
+    assert f"With 3 seeds each, a factor of {factor:.2f} between" in _noise_floor(table, "perplexity")
+    said = _noise("small", table.entries, task)
+    assert said is not None
+    assert (said["metric"], said["sd"]) == ("log perplexity", pytest.approx(pooled))
 
 
 def test_an_interval_ends_where_its_metric_does(rows: Any) -> None:
