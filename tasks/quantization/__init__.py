@@ -22,11 +22,13 @@ NO_HEADLINE = (
     "A method that makes no sense at the first precision, as one for weights alone, is skipped; at another "
     "one that slice is left out."
 )
-WINDOWS = (
-    "At small the first 32 windows of 128 tokens are measured and 8 more calibrate, at two precisions; at "
+SIZES = (
+    "At small the first 32 windows of 128 tokens are measured and 8 more calibrate, at {}; at "
     "paper windows have 2,048 tokens, 128 calibrate, and all that the text fills are measured. A window's "
     "first token is only looked at; nats a token are averaged by window, then over windows."
 )
+WINDOWS = SIZES.format("two precisions")
+REST = SIZES.format("the three precisions that ppl-wikitext2 leaves out there, weights by row")
 WIKITEXT = (
     "Test split of WikiText-2, tokenized once, cut into windows that do not overlap. At small in its "
     "tokenised form with <unk>, calibrated on its validation split, since no training split of it is at "
@@ -59,6 +61,8 @@ LLAMA = {"base_model": "llama-2-7b-hf", **WHOLE}
 CUT = {"length": 128, "windows": 32, "calibration_windows": 8, "calibration_length": 128}
 BOTH = {"precisions": "W4A4KV4,W6A6KV6"}
 """Of a model of 135 million parameters at small: the two precisions of the paper's tables."""
+OTHERS = "W4A16,W3A16,W8A8"
+"""The three that BOTH leaves out. Weights alone come first, so that methods for them are not skipped."""
 SMOKE = {
     "base_model": "lm-icl",
     "text": "own",
@@ -137,6 +141,18 @@ TASKS: list[TaskSpec] = [
         presets={
             "smoke": SMOKE,
             "small": {**CUT, **BOTH},
+            "paper": {"text": "wikitext2-raw", "calibration_text": "wikitext2-raw", **LLAMA},
+        },
+        data=LMTEXT,
+    ),
+    _perplexity(
+        "wikitext2-weights",
+        "the same with weights alone rounded, and with 8 bits for all",
+        f"{WIKITEXT} {REST} {STORED}",
+        params={"precisions": OTHERS},
+        presets={
+            "smoke": SMOKE,
+            "small": CUT,
             "paper": {"text": "wikitext2-raw", "calibration_text": "wikitext2-raw", **LLAMA},
         },
         data=LMTEXT,

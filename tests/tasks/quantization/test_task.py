@@ -235,6 +235,12 @@ def test_groups_of_weights_divide_the_widths_of_stories260k(spec: Any, profile: 
         assert not precision.group or (64 % precision.group == 0 and 172 % precision.group == 0)
 
 
+def test_two_tasks_have_all_five_precisions_on_wikitext2_at_small() -> None:
+    made: list[Any] = [plan(f"ppl-wikitext2{end}", "rtn", "small").task_instance for end in ("", "-weights")]
+    assert sorted(one.name for each in made for one in each.listed) == sorted(task.PRECISIONS.split(","))
+    assert len({(one.base_model, one.text, one.length, one.windows, one.content) for one in made}) == 1
+
+
 def test_gemma_is_measured_behind_bos() -> None:
     made: list[Any] = [plan("ppl-wikitext2-gemma", "rtn", p).task_instance for p in ("small", "paper")]
     assert [(one.base_model, one.bos, one.dtype) for one in made] == [("gemma-3-270m", True, "float32")] * 2
