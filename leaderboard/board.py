@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 from statistics import median, multimode, variance
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leaderboard import samples
 from leaderboard.columns import indices, listed
@@ -258,6 +258,16 @@ class Entry:
         return self.role not in ("null", "ceiling") and own and self.mean() is not None
 
 
+class Noise(NamedTuple):
+    """`sd` over seeds, of `methods` competitors; `floor`: the difference of two that `seeds` seeds each show
+    with 80 % power. Where methods are compared by factors, both are of logarithms."""
+
+    sd: float
+    methods: int
+    seeds: int
+    floor: float
+
+
 @dataclass(frozen=True)
 class Table:
     """The entries of one task in one profile, best first; `higher` is the primary metric's direction."""
@@ -284,20 +294,19 @@ class Table:
     def of_role(self, role: str) -> list[Entry]:
         return [e for e in self.entries if e.role == role and e.comparable and e.mean() is not None]
 
-    def noise_floor(self) -> tuple[float, int] | None:
-        """(the difference of two methods that shows with 80 % power, at this number of seeds).
+    def noise(self) -> Noise | None:
+        """What chance alone does to the primary metric; None where no competitor has two seeds.
 
-        Where methods are compared by factors it is the logarithm of one. From the standard deviation over
-        seeds, pooled over the comparable entries with two seeds or more, at the number of seeds that most of
-        them have; None where no entry has two.
+        The standard deviation over seeds is pooled over the competitors that have two or more, and the
+        difference is that at the number of seeds that most of them have.
         """
-        values = [e.compared for e in self.entries if e.comparable and len(e.per_seed()) > 1]
+        values = [e.compared for e in self.ranked if len(e.per_seed()) > 1]
         if not values:
             return None
         freedom = sum(len(v) - 1 for v in values)
         sd = math.sqrt(math.fsum(variance(v) * (len(v) - 1) for v in values) / freedom)
         seeds = max(multimode(len(v) for v in values))
-        return detectable_difference(sd, seeds), seeds
+        return Noise(sd, len(values), seeds, detectable_difference(sd, seeds))
 
     @property
     def leader(self) -> Entry | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from leaderboard import figures
-from leaderboard.charts import axis, drawn, shortened
+from leaderboard.charts import Axis, axis, drawn, shortened
 from leaderboard.ledger import pareto
 
 WIDTH, HEIGHT = 640.0, 330.0
@@ -39,13 +39,13 @@ class Point(NamedTuple):
 def plot(points: Sequence[Point], higher: bool, unit: str, cost: str, label: str) -> Markup:
     """Score against cost on a logarithmic axis, the undominated methods joined by a step line.
 
-    cost: what the axis says it is. Points without a positive cost are left out by the caller. The axis fits
-    the competitors: a floor or ceiling that costs far less or more stands at its edge.
+    Perplexities stand on a logarithmic axis as well. cost: what the axis says it is. Points without a
+    positive cost are left out by the caller. The axis fits the competitors: a floor or ceiling that costs far
+    less or more stands at its edge.
     """
     rivals = [p for p in points if p.kind == "method"]
-    low, high = _range([p.score for p in points], unit)
     cheap, dear = _decades([p.cost for p in rivals or points])
-    place = _Frame(low, high, math.log10(cheap), math.log10(dear))
+    place = _Frame(_range([p.score for p in points], unit), math.log10(cheap), math.log10(dear))
     parts = [*_score_axis(place, unit), *_cost_axis(place, cost)]
     chosen = pareto([(p.score, p.cost) for p in rivals], higher)
     best = sorted((rivals[i] for i in chosen), key=lambda p: p.cost)
@@ -66,8 +66,7 @@ def plot(points: Sequence[Point], higher: bool, unit: str, cost: str, label: str
 
 
 class _Frame(NamedTuple):
-    low: float
-    high: float
+    scores: Axis
     cheap: float
     dear: float
 
@@ -76,8 +75,7 @@ class _Frame(NamedTuple):
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, score: float) -> float:
-        share = (min(max(score, self.low), self.high) - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - self.scores.x(score)
 
 
 def _beyond(p: Point, place: _Frame) -> str:
@@ -87,11 +85,11 @@ def _beyond(p: Point, place: _Frame) -> str:
     return ", costs more than the axis shows" if math.log10(p.cost) > place.dear else ""
 
 
-def _range(scores: Sequence[float], unit: str) -> tuple[float, float]:
-    if unit == "fraction" and all(0 <= s <= 1 for s in scores):
-        return 0.0, 1.0
-    low, high, *_ = axis(scores, "")
-    return low, high
+def _range(scores: Sequence[float], unit: str) -> Axis:
+    """As long as the plot is high; a fraction outside 0 to 1 is as any other number."""
+    whole = unit == "fraction" and all(0 <= s <= 1 for s in scores)
+    found = axis(scores, "" if unit == "fraction" and not whole else unit)
+    return found._replace(width=HEIGHT - TOP - BOTTOM, edge=0.0)
 
 
 def _decades(costs: Sequence[float]) -> tuple[float, float]:
@@ -105,8 +103,9 @@ def _decades(costs: Sequence[float]) -> tuple[float, float]:
 
 def _score_axis(place: _Frame, unit: str) -> list[str]:
     parts = []
+    low, high = place.scores.low, place.scores.high
     for i in range(5):
-        value = place.low + (place.high - place.low) * i / 4
+        value = low * (high / low) ** (i / 4) if place.scores.log else low + (high - low) * i / 4
         y = place.y(value)
         shown = f"{100 * value:.0f} %" if unit == "fraction" else figures.number(value, unit)
         parts.append(f'<path class="grid" d="M{LEFT:g} {y:.1f}H{WIDTH - RIGHT:g}"/>')

@@ -194,10 +194,10 @@ def _matrix(entries: Sequence[Entry], columns: Sequence[tuple[str | None, str, s
 def _noise_floor(table: Table, unit: str) -> str:
     """What its seeds let the table tell apart, as a sentence; empty where no method has two
     or no seed differs from another."""
-    floor = table.noise_floor()
-    if floor is None or not floor[0]:
+    noise = table.noise()
+    if noise is None or not noise.floor:
         return ""
-    difference, seeds = floor
+    difference, seeds = noise.floor, noise.seeds
     if table.by_factor:
         return (
             f"With {seeds} seeds each, a factor of {math.exp(difference):.2f} between two methods is found "

@@ -117,6 +117,7 @@ function pareto(data, cost, width) {
   const step = front(rivals, cost.key, data.higher);
   const onFront = new Set(step);
   const percent = data.unit === "fraction";
+  const byFactor = data.unit === "perplexity" && points.every((p) => p.value >= 1);
   const end = (name) => (p) => (percent ? 100 * p[name] : p[name]);
   const [x, y] = [(p) => p[cost.key], end("value")];
   const bars = points.filter((p) => isNumber(p.low) && isNumber(p.high));
@@ -133,7 +134,8 @@ function pareto(data, cost, width) {
     ariaLabel: `${data.metric} against ${cost.label}`,
     style: { background: "transparent", color: c.soft, fontFamily: "inherit", fontSize: "12px", overflow: "visible" },
     x: { type: "log", label: `${cost.label} →`, domain, clamp: true, ticks: Math.max(3, width / 150), tickFormat: cost.tell, axis: clock ? null : "bottom" },
-    y: { label: `${data.higher ? "↑" : "↓"} ${data.metric}${percent ? ", %" : ""}`, nice: true, grid: true },
+    // Perplexities differ by factors.
+    y: { type: byFactor ? "log" : "linear", ticks: byFactor ? 5 : undefined, tickFormat: byFactor ? number.format : undefined, label: `${data.higher ? "↑" : "↓"} ${data.metric}${percent ? ", %" : ""}`, nice: true, grid: true },
     r: { type: "identity" },
     color: { domain: ["method", "floor", "ceiling"], range: [c.method, c.floor, c.ceiling] },
   };

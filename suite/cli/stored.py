@@ -15,7 +15,7 @@ from suite.errors import Incomplete, UsageError, unknown
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from leaderboard.aggregate import Board, Entry
+    from leaderboard.aggregate import Board, Entry, Table
     from suite.store import Store
 
 Row = Mapping[str, Any]
@@ -196,35 +196,23 @@ def _median(values: Iterable[float]) -> float | None:
 def noise(results: Path, spec: TaskSpec) -> list[dict[str, Any]]:
     """A task's seeds and noise floor by profile: the smallest difference of two methods that shows.
 
-    sd is the standard deviation over seeds, pooled over the competitors (no null, no ceiling) that have two
-    seeds or more; the floor is the difference found with a power of 80 % at the smallest number of seeds
-    among them.
+    sd and floor are as `Table.noise` has them, in the metric's unit.
     """
     if not results.exists():
         return []
-    store = open_store(results)
-    tables = means(store, {"task": (spec.name,)}).tables
-    return [row for table in tables if (row := _noise(table.profile, table.entries, spec)) is not None]
+    tables = means(open_store(results), {"task": (spec.name,)}).tables
+    return [row for table in tables if (row := _noise(table, spec)) is not None]
 
 
-def _noise(profile: str, entries: Sequence[Entry], spec: TaskSpec) -> dict[str, Any] | None:
-    from statistics import variance
-
-    from suite.stats import detectable_difference
-
-    rivals = (e for e in entries if e.comparable and e.role not in ("null", "ceiling"))
-    values = [e.compared for e in rivals if len(e.per_seed()) > 1]
-    if not values:
+def _noise(table: Table, spec: TaskSpec) -> dict[str, Any] | None:
+    noise = table.noise()
+    if noise is None:
         return None
-    by_factor = any(e.by_factor for e in entries)
-    freedom = sum(len(v) - 1 for v in values)
-    sd = (sum(variance(v) * (len(v) - 1) for v in values) / freedom) ** 0.5
-    seeds = min(len(v) for v in values)
     return {
-        "profile": profile,
-        "metric": f"log {spec.primary}" if by_factor else spec.primary,
-        "methods": len(values),
-        "seeds": seeds,
-        "sd": in_unit(sd, spec, spec.primary),
-        "noise floor": in_unit(detectable_difference(sd, seeds), spec, spec.primary),
+        "profile": table.profile,
+        "metric": f"log {spec.primary}" if table.by_factor else spec.primary,
+        "methods": noise.methods,
+        "seeds": noise.seeds,
+        "sd": in_unit(noise.sd, spec, spec.primary),
+        "noise floor": in_unit(noise.floor, spec, spec.primary),
     }

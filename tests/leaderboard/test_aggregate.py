@@ -272,12 +272,11 @@ def test_perplexities_are_ranked_by_their_logarithm(rows: Any) -> None:
     assert [(e.method, e.rank) for e in table.entries] == [("toy-nan", (1, 1)), ("toy-slow", (2, 2))]
     assert table.beats.tolist() == [[False, True], [False, False]]
     # Pooled over both, on the logarithms.
-    difference, seeds = table.noise_floor()
     pooled = math.sqrt(sum(scipy_stats.tvar(v) for v in logs) / 2)
-    assert (difference, seeds) == (pytest.approx(detectable_difference(pooled, 3)), 3)
+    assert table.noise() == pytest.approx((pooled, 2, 3, detectable_difference(pooled, 3)))
     factor = math.exp(detectable_difference(pooled, 3))
     assert f"With 3 seeds each, a factor of {factor:.2f} between" in _noise_floor(table, "perplexity")
-    said = _noise("small", table.entries, task)
+    said = _noise(table, task)
     assert said is not None
     assert (said["metric"], said["sd"]) == ("log perplexity", pytest.approx(pooled))
 

@@ -85,6 +85,20 @@ def test_the_cost_plot_joins_what_nothing_beats() -> None:
     assert len(re.findall(r'class="point best"', chart)) == 2 and 'class="point ceiling"' in chart
 
 
+def test_the_cost_plot_has_perplexities_on_a_log_scale() -> None:
+    """8, 80 and 800 lie equally far apart: two decades and 8 % at each end fill the 268 px between 16 and 284."""
+    points = [Point("low", 1.0, 8.0), Point("mid", 10.0, 80.0), Point("high", 100.0, 800.0)]
+    chart = pareto.plot(points, False, "perplexity", "seconds", "label")
+    at = {name: float(y) for y, name in re.findall(r'cy="([0-9.]+)" r="5"><title>(\w+):', chart)}
+    step = 268 / 2.32
+    assert at == pytest.approx(
+        {"low": 284 - 0.16 * step, "mid": 284 - 1.16 * step, "high": 16 + 0.16 * step}, abs=0.1
+    )
+    # Ticks a quarter of 2.32 decades apart, from 8 / 10 ** 0.16.
+    ticks = [float(t) for t in re.findall(r'text-anchor="end">([0-9.]+)</text>', chart)]
+    assert ticks == pytest.approx([5.535, 21.04, 80, 304.2, 1156], rel=1e-3)
+
+
 def test_names_on_the_cost_plot_never_cover_each_other() -> None:
     points = [Point(f"method-{i}", 1.0 + i / 100, 0.5 + i / 1000) for i in range(40)]
     chart = pareto.plot(points, True, "fraction", "seconds", "label")
