@@ -227,8 +227,10 @@ def _plot(table: Table, found: Sequence[Measured], unit: str, place: int) -> Vie
     axis = next((key for key in COST_AXES if len(known[key]) * 2 > len(shown)), None)
     if axis is None or len(known[axis]) < 2 or table.higher is None:
         return None
+    entries = [e for e, _ in shown]
+    label = dict(zip(map(id, entries), comparepages.labels(entries), strict=True))
     points = [
-        pareto.Point(_label(e), costs[id(e)][axis] or 0.0, e.mean() or 0.0, KINDS.get(e.role, "method"))
+        pareto.Point(label[id(e)], costs[id(e)][axis] or 0.0, e.mean() or 0.0, KINDS.get(e.role, "method"))
         for e in known[axis]
     ]
     rivals = [p for p in points if p.kind == "method"]
@@ -250,7 +252,7 @@ def _plot(table: Table, found: Sequence[Measured], unit: str, place: int) -> Vie
                 "metric": table.primary,
                 "unit": unit,
                 "higher": table.higher,
-                "points": [_point(e, m) | costs[id(e)] for e, m in shown],
+                "points": [_point(e, m, label[id(e)]) | costs[id(e)] for e, m in shown],
             }
         ),
     }
@@ -289,16 +291,11 @@ def _notes(found: Sequence[ledger.LedgerRow]) -> list[View]:
     ]
 
 
-def _label(entry: Entry) -> str:
-    told = figures.settings(entry.cell)
-    return f"{entry.method} ({told})" if told else entry.method
-
-
-def _point(entry: Entry, found: Measured) -> View:
+def _point(entry: Entry, found: Measured, label: str) -> View:
     page = names.runs_page(entry.cell["task"], entry.method).removeprefix("task/")
     return {
         "method": figures.clean(entry.method),
-        "label": charts.shortened(_label(entry), 60),
+        "label": charts.shortened(label, 60),
         "role": entry.role,
         "value": found.mean,
         "low": found.interval.low if found.interval else None,

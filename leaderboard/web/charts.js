@@ -109,6 +109,13 @@ function ends(costs) {
   return [10 ** (low - beyond), 10 ** (high + beyond)];
 }
 
+/** The scale of perplexities, which differ by factors: their range and a little beyond; an interval may go on. */
+function factors(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const beyond = Math.max((high / low) ** 0.12, 1.1);
+  return { type: "log", domain: [Math.max(1, low / beyond), high * beyond], clamp: true, ticks: 5, tickFormat: number.format };
+}
+
 function pareto(data, cost, width) {
   const c = colours();
   const points = data.points.filter((p) => isNumber(p.value) && isNumber(p[cost.key]) && p[cost.key] > 0);
@@ -134,8 +141,7 @@ function pareto(data, cost, width) {
     ariaLabel: `${data.metric} against ${cost.label}`,
     style: { background: "transparent", color: c.soft, fontFamily: "inherit", fontSize: "12px", overflow: "visible" },
     x: { type: "log", label: `${cost.label} →`, domain, clamp: true, ticks: Math.max(3, width / 150), tickFormat: cost.tell, axis: clock ? null : "bottom" },
-    // Perplexities differ by factors.
-    y: { type: byFactor ? "log" : "linear", ticks: byFactor ? 5 : undefined, tickFormat: byFactor ? number.format : undefined, label: `${data.higher ? "↑" : "↓"} ${data.metric}${percent ? ", %" : ""}`, nice: true, grid: true },
+    y: { ...(byFactor ? factors(points.map(y)) : { nice: true }), label: `${data.higher ? "↑" : "↓"} ${data.metric}${percent ? ", %" : ""}`, grid: true },
     r: { type: "identity" },
     color: { domain: ["method", "floor", "ceiling"], range: [c.method, c.floor, c.ceiling] },
   };
