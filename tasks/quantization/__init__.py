@@ -204,6 +204,7 @@ TASKS: list[TaskSpec] = [
         family="quantization",
         summary="multiple choice through lm-eval",
         where="tasks.quantization.zeroshot:ZeroShot",
+        version=2,
         paper=DUQUANT,
         metrics=ZERO_SHOT,
         primary="accuracy",
@@ -213,9 +214,10 @@ TASKS: list[TaskSpec] = [
             "with those of each task as slices. At paper arc_easy, arc_challenge, hellaswag, winogrande, "
             "boolq, piqa from the hub's files with lm-eval's own prompts (boolq from its own set, the same "
             "questions), and MMLU 0- and 5-shot where task.names asks for it. At small none of them is at "
-            "hand: sets of question answering with choices in the prompt (T0's prompts on training splits, "
-            "qa_t0), 40 rows each; a row whose choices cannot be read exactly, or do not hold the answer "
-            "once, is dropped and counted. "
+            "hand: questions of commonsense_qa, social_i_qa, sciq and qasc (training splits, out of T0's "
+            "prompts, qa_t0), 40 of each, asked as lm-eval asks those of ARC, without the list of choices; "
+            "these four, since the float model is better than guessing at them. A row whose question or "
+            "choices cannot be read exactly, or do not hold the answer once, is dropped and counted. "
             f"{ALWAYS} {SMOKE_TEXT} Its documents are those of the task lm-eval."
         ),
         presets={

@@ -1,7 +1,9 @@
-"""Multiple choice out of prompted question answering: the choices that stand in a prompt, read exactly.
+"""Multiple choice out of prompted question answering: the question and the choices of a prompt, read exactly.
 
-T0's prompts end in a list of choices in a form of their own for each set. What does not parse, or does not
-hold the answer exactly once, is no document.
+T0's prompts ask to pick out of a list, in a form of their own for each set. Small models do not: float
+smollm2-135m-instruct is no better than guessing at it. So the question is asked as lm-eval asks those of ARC
+and SciQ, without the list, and the choices are what may follow. What does not parse, or does not hold the
+answer exactly once, is no document.
 """
 
 from __future__ import annotations
@@ -15,19 +17,21 @@ MARKED = re.compile(r"^\s*(?:-|[A-E][.:])\s+(\S.*?)\s*$")
 
 
 class Form(NamedTuple):
-    """How a set shows its choices. task: its name in the data; read: gives the `size` choices of a prompt.
+    """How a set asks. task: its name in the data; read: gives the `size` choices of a prompt.
 
-    lettered: the answer is a letter, A for the first choice.
+    asked: finds the `question` in the whole prompt, and the `context` where the set has any. lettered: the
+    answer is a letter, A for the first choice.
     """
 
     task: str
     size: int
     read: Callable[[str], list[str]]
+    asked: re.Pattern[str]
     lettered: bool = False
 
 
 class Document(NamedTuple):
-    """text: the prompt as it is; choices: in its order; label: the number of the right one."""
+    """text: what the model reads; choices: in the prompt's order; label: the number of the right one."""
 
     text: str
     choices: tuple[str, ...]
@@ -62,32 +66,68 @@ def quoted(prompt: str) -> list[str]:
     return list(found.groups()) if found else []
 
 
+def _asked(pattern: str) -> re.Pattern[str]:
+    """A pattern in which Q stands for the question, on one line or several, and C for the context."""
+    groups = {"Q": r"(?P<question>\S.*?)\s*", "C": r"(?P<context>\S.*?)\s*"}
+    return re.compile(re.sub("<([QC])>", lambda found: groups[found[1]], pattern), re.DOTALL)
+
+
 FORMS: Mapping[str, Form] = {
-    "commonsense_qa": Form("commonsense_qa_most_suitable_answer", 5, last_block),
-    "social_i_qa": Form("social_i_qa_Show_choices_and_generate_answer", 3, listed),
-    "sciq": Form("sciq_Multiple_Choice", 4, last_block),
-    "sciq_closed": Form("sciq_Multiple_Choice_Closed_Book_", 4, last_block),
-    "qasc": Form("qasc_qa_with_combined_facts_1", 8, last_block),
-    "cosmos_qa": Form("cosmos_qa_context_description_question_answer_id", 4, last_block, lettered=True),
-    "quarel": Form("quarel_choose_between", 2, quoted),
-    "dream": Form("dream_baseline", 3, last_block),
+    "commonsense_qa": Form(
+        "commonsense_qa_most_suitable_answer",
+        5,
+        last_block,
+        _asked(r"Given the options below, .*? following question:\n<Q>\nOptions:\n.*"),
+    ),
+    "social_i_qa": Form(
+        "social_i_qa_Show_choices_and_generate_answer",
+        3,
+        listed,
+        _asked(r"<C>\n\nGiven the context: <Q>\n\nPossible answers: .*"),
+    ),
+    "sciq": Form(
+        "sciq_Multiple_Choice",
+        4,
+        last_block,
+        _asked(r"Answer the following question given this paragraph:\s*(?:<C>\n\n)?Q: <Q>\n\n Choices:\n.*"),
+    ),
+    "sciq_closed": Form(
+        "sciq_Multiple_Choice_Closed_Book_", 4, last_block, _asked(r"Q: <Q>\n\n Choices:\n.*")
+    ),
+    "qasc": Form("qasc_qa_with_combined_facts_1", 8, last_block, _asked(r"<Q>\n\nAnswer choices:\n.*")),
+    "cosmos_qa": Form(
+        "cosmos_qa_context_description_question_answer_id",
+        4,
+        last_block,
+        _asked(r"<C>\nAccording to the above context, [^\n]*\nQuestion: <Q>\nOptions:\n.*"),
+        lettered=True,
+    ),
+    "quarel": Form(
+        "quarel_choose_between",
+        2,
+        quoted,
+        _asked(r"Choose between [^\n]*\nQuestion: <Q> \(A\)[^\n]*\(B\)[^\n]*\s*"),
+    ),
+    "dream": Form("dream_baseline", 3, last_block, _asked(r"Dialogue:\n\n<C>\n\nQuestion: <Q>\n\n- .*")),
 }
 """The sets by the names that they have as lm-eval tasks."""
 
 
 def document(form: Form, prompt: str, completion: str) -> Document | None:
-    """A row as a document; None where its choices cannot be read or the answer is not one of them, once."""
-    choices = form.read(prompt)
-    if len(choices) != form.size or len(set(choices)) < form.size:
+    """A row as a document; None where its parts cannot be read or the answer is not one choice, once."""
+    asked, choices = form.asked.fullmatch(prompt), form.read(prompt)
+    if not asked or len(choices) != form.size or len(set(choices)) < form.size:
         return None
+    context = asked.groupdict().get("context")
+    text = (f"{context}\n" if context else "") + f"Question: {asked['question']}\nAnswer:"
     answer = completion.strip()
     if form.lettered:
         # The letters must be those of the lines, from A on.
         letters = [chr(ord("A") + k) for k in range(len(choices))]
         if answer not in letters or not all(re.search(rf"^{c}[.:] ", prompt, re.M) for c in letters):
             return None
-        return Document(prompt, tuple(choices), letters.index(answer))
-    return Document(prompt, tuple(choices), choices.index(answer)) if answer in choices else None
+        return Document(text, tuple(choices), letters.index(answer))
+    return Document(text, tuple(choices), choices.index(answer)) if answer in choices else None
 
 
 def documents(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, list[Document]], dict[str, int]]:

@@ -80,7 +80,6 @@ def local(folder: Path, names: Sequence[str], limit: int | None) -> int:
             "doc_to_text": "{{text}}",
             "doc_to_choice": "choices",
             "doc_to_target": "label",
-            "target_delimiter": "",  # the prompts end in a line feed
             "metric_list": METRICS,
         }
         _yaml(folder / f"{name}.yaml", config)

@@ -19,7 +19,7 @@ from tasks.quantization.task import QuantizationTask, Trial, at_least
 MINI = Path(__file__).parents[1] / "lmeval" / "mini"
 NAMES = {
     "mini": "mini_choice",
-    "local": "commonsense_qa,social_i_qa,sciq_closed,quarel",
+    "local": "commonsense_qa,social_i_qa,sciq_closed,qasc",
     "paper": "arc_easy,arc_challenge,hellaswag,winogrande,boolq,piqa",
 }
 """What is measured where nobody names sets."""

@@ -86,7 +86,7 @@ def test_the_cost_plot_joins_what_nothing_beats() -> None:
 
 
 def test_the_cost_plot_has_perplexities_on_a_log_scale() -> None:
-    """8, 80 and 800 lie equally far apart: two decades and 8 % at each end fill the 268 px between 16 and 284."""
+    """8, 80 and 800 lie equally far apart: two decades and 8 % at each end fill 268 px, 16 to 284."""
     points = [Point("low", 1.0, 8.0), Point("mid", 10.0, 80.0), Point("high", 100.0, 800.0)]
     chart = pareto.plot(points, False, "perplexity", "seconds", "label")
     at = {name: float(y) for y, name in re.findall(r'cy="([0-9.]+)" r="5"><title>(\w+):', chart)}

@@ -23,29 +23,78 @@ from tasks.quantization.choices import FORMS, Document, document, documents, thi
 from tasks.quantization.contract import Calibration, Precision, Quantized, Quantizer
 from tasks.quantization.zeroshot import ZeroShot, choice_scores
 
-MARKED = "Question?\nOptions:\n- ignore\n- yell at\n\n- go, now\n- d\n- e\n"
+MARKED = (
+    "Given the options below, select the most suitable answer for the following question:\n"
+    "Why?\nOptions:\n- ignore\n- yell at\n\n- go, now\n- d\n- e\n"
+)
 SCIENCE = "Q: What?\n\n\n Choices:\n\n- one\n\n- two\n\n- three\n\n- four\n\nA:\n"
 SOCIAL = "Jan works.\n\nGiven the context: Why?\n\nPossible answers: to eat, to sleep, no reason\n"
-PAIR = 'Choose between "ice" and  "snow".\nQuestion: (A) snow (B) ice\n'
-LETTERS = "Story.\nOptions:\nA. None .\nB. I did .\nC. You did .\nD. We .\n"
+PAIR = 'Choose between "ice" and  "snow".\nQuestion: It slid on the _____ (A) snow (B) ice\n'
+ASKED = "Question: It slid on the _____\nAnswer:"
+READ = (
+    "Answer the following question given this paragraph: \n\nIt is\n so.\n\n\nQ: What?\n\n"
+    " Choices:\n\n- one\n\n- two\n\n- three\n\n- four\n\nA:\n"
+)
+FACTS = "What is it?\n\nAnswer choices:\n" + "".join(f"- {c}\n " for c in "abcdefgh")
+LETTERS = (
+    "Story. \nAccording to the above context, choose the best option to answer the following question.\n"
+    "Question: Who ?\nOptions:\nA. None .\nB. I did .\nC. You did .\nD. We .\n"
+)
 TALK = "Dialogue:\n\nM: - No.\n\nQuestion: What? \n\n- Yes.\n\n- No.\n\n- He left.\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "prompt", "completion", "choices", "label"),
+    ("name", "prompt", "completion", "text", "choices", "label"),
     [
-        ("commonsense_qa", MARKED, "yell at", ("ignore", "yell at", "go, now", "d", "e"), 1),
-        ("sciq_closed", SCIENCE, "four", ("one", "two", "three", "four"), 3),
-        ("social_i_qa", SOCIAL, "to eat", ("to eat", "to sleep", "no reason"), 0),
-        ("quarel", PAIR, "snow", ("ice", "snow"), 1),
-        ("cosmos_qa", LETTERS, "C", ("None .", "I did .", "You did .", "We ."), 2),
-        ("dream", TALK, "He left.", ("Yes.", "No.", "He left."), 2),
+        (
+            "commonsense_qa",
+            MARKED,
+            "yell at",
+            "Question: Why?",
+            ("ignore", "yell at", "go, now", "d", "e"),
+            1,
+        ),
+        ("sciq", READ, "two", "It is\n so.\nQuestion: What?", ("one", "two", "three", "four"), 1),
+        (
+            "sciq",
+            READ.replace("It is\n so.", ""),
+            "two",
+            "Question: What?",
+            ("one", "two", "three", "four"),
+            1,
+        ),
+        ("sciq_closed", SCIENCE, "four", "Question: What?", ("one", "two", "three", "four"), 3),
+        (
+            "social_i_qa",
+            SOCIAL,
+            "to eat",
+            "Jan works.\nQuestion: Why?",
+            ("to eat", "to sleep", "no reason"),
+            0,
+        ),
+        ("qasc", FACTS, "h", "Question: What is it?", tuple("abcdefgh"), 7),
+        ("quarel", PAIR, "snow", "Question: It slid on the _____", ("ice", "snow"), 1),
+        ("cosmos_qa", LETTERS, "C", "Story.\nQuestion: Who ?", ("None .", "I did .", "You did .", "We ."), 2),
+        ("dream", TALK, "He left.", "M: - No.\nQuestion: What?", ("Yes.", "No.", "He left."), 2),
     ],
 )
-def test_choices_are_those_of_the_prompt(
-    name: str, prompt: str, completion: str, choices: tuple[str, ...], label: int
+def test_a_question_is_asked_without_its_choices_which_are_those_of_the_prompt(
+    name: str, prompt: str, completion: str, text: str, choices: tuple[str, ...], label: int
 ) -> None:
-    assert document(FORMS[name], prompt, f"{completion} ") == Document(prompt, choices, label)
+    read = document(FORMS[name], prompt, f"{completion} ")
+    assert read == Document(f"{text}\nAnswer:", choices, label)
+
+
+def test_a_question_with_a_paragraph_is_asked_as_lm_evals_sciq_asks_it() -> None:
+    import lm_eval.tasks
+    from jinja2 import Template
+
+    own = Path(next(iter(lm_eval.tasks.__path__))) / "sciq" / "sciq.yaml"
+    (line,) = (line for line in own.read_text().splitlines() if line.startswith("doc_to_text"))
+    template = Template(json.loads(line.partition(": ")[2]))
+    read = document(FORMS["sciq"], READ, "two")
+    assert read is not None
+    assert read.text == template.render(support="It is\n so.", question="What?")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +108,8 @@ def test_choices_are_those_of_the_prompt(
         ("cosmos_qa", LETTERS, "E"),
         ("cosmos_qa", LETTERS.replace("B.", "D."), "A"),
         ("quarel", "Choose.\n", "ice"),
+        ("quarel", PAIR.replace("(B)", "(C)"), "ice"),  # the choices cannot be cut off
+        ("dream", TALK.removeprefix("Dialogue:"), "Yes."),
         ("sciq_closed", SCIENCE[:-20], "one"),  # cut
     ],
 )
@@ -73,7 +124,7 @@ def test_documents_and_dropped_rows_are_counted_by_set() -> None:
         {"task": "xsum_DOC_tldr", "prompt": "a", "completion": "b"},
     ]
     found, dropped = documents(rows)
-    assert found["quarel"] == [Document(PAIR, ("ice", "snow"), 0)]
+    assert found["quarel"] == [Document(ASKED, ("ice", "snow"), 0)]
     assert dropped == {name: int(name == "quarel") for name in FORMS}
 
 
@@ -100,10 +151,10 @@ def test_a_local_folder_gives_lm_eval_prompts_and_choices(
     assert lm_folders.local(tmp_path, ["quarel"], None) == 1
     made = build(tmp_path, ["quarel"])["quarel"]
     one, two = made.test_docs()
-    assert (made.doc_to_text(one), made.doc_to_choice(one)) == (PAIR, ["ice", "snow"])
+    assert (made.doc_to_text(one), made.doc_to_choice(one)) == (ASKED, ["ice", "snow"])
     assert (made.doc_to_target(one), made.doc_to_target(two)) == (0, 1)
-    requests = made.construct_requests(doc=one, ctx=PAIR, apply_chat_template=False, chat_template=None)
-    assert [request.args for request in requests] == [(PAIR, "ice"), (PAIR, "snow")]
+    requests = made.construct_requests(doc=one, ctx=ASKED, apply_chat_template=False, chat_template=None)
+    assert [request.args for request in requests] == [(ASKED, " ice"), (ASKED, " snow")]
 
 
 HUB: dict[str, list[dict[str, Any]]] = {
