@@ -1,4 +1,4 @@
-"""Published figures of low-bit perplexity, and notes on what stands behind them.
+"""Published figures of low-bit perplexity and zero-shot accuracy, and notes on what stands behind them.
 
 Most are those of the result tables shown as pictures in DuQuant's repository (its README), for W4A4, which
 there means keys and values at 4 bits as well. C4 is measured by the older of the two recipes in use.
@@ -57,6 +57,15 @@ LLAMA_3_6BIT: dict[str, tuple[float, float]] = {  # W6A6
     "duquant": (6.27, 8.38),
     "duquant-lwc": (6.27, 8.38),
 }
+LLAMA_3_CHOICES: dict[str, tuple[float, float | None]] = {  # per cent, W4A4 and W6A6; the float model has one
+    "fp": (74.22, None),
+    "smoothquant": (40.97, 71.68),
+    "omniquant": (36.08, 70.41),
+    "affinequant": (36.29, 70.11),
+    "atom": (52.10, None),
+    "duquant": (66.21, 73.59),
+    "duquant-lwc": (67.72, 73.69),
+}
 # FlatQuant's README, W4A4KV4 on WikiText-2: Llama-2-7B and Llama-3-8B.
 FLATQUANT_README: dict[str, tuple[float, float | None]] = {
     "quarot": (6.10, 8.16),
@@ -67,6 +76,10 @@ FLATQUANT_README: dict[str, tuple[float, float | None]] = {
 DIFFERS = (
     "At profile small the model is a fiftieth of the size or less and has outliers of its own size, the text "
     "is a stand-in, windows are short. Perplexities compare within a table only."
+)
+DIFFERS_CHOICES = (
+    "At profile small the model is a fiftieth of the size or less and the sets are four others, 40 questions "
+    "of each, by acc alone; the figure's magnitudes imply acc_norm for PIQA, ARC and HellaSwag."
 )
 
 
@@ -81,6 +94,23 @@ def _figures() -> list[Published]:
         for method, values in table.items():
             for task, value in zip(("ppl-wikitext2", "ppl-c4-old"), values, strict=True):
                 found.append(_one(DUQUANT, "figure llama3.png", task, method, "Llama-3-8B", value, name))
+    found += [
+        Published(
+            paper=DUQUANT,
+            where="figure llama3.png",
+            task="zeroshot",
+            method=method,
+            metric="accuracy",
+            value=value / 100,
+            slice=name,
+            setting="Llama-3-8B, mean over PIQA, ARC-E, ARC-C, BoolQ, HellaSwag and WinoGrande",
+            source=REPOSITORY,
+            differs=DIFFERS_CHOICES,
+        )
+        for method, pair in LLAMA_3_CHOICES.items()
+        for name, value in zip((HEADLINE, "W6A6KV6"), pair, strict=True)
+        if value is not None
+    ]
     for method, of in FLATQUANT_README.items():
         for model, found_value in zip(("Llama-2-7B", "Llama-3-8B"), of, strict=True):
             if found_value is not None:
