@@ -229,7 +229,7 @@ def test_a_choice_called_sure_survives_rounding(seed: int, top_k: int, top_p: fl
     moved = logits + (torch.rand(40, 8, generator=pick) - 0.5) * slack * 0.99
     other = rule.choose(moved, noise, 0.0)[0]
     assert torch.equal(token[sure], other[sure])
-    assert int(sure.sum()) > 5
+    assert sure.any(), "none is: nothing was compared"
 
 
 def test_rows_end_at_any_of_several_eos_tokens_and_leave_the_batch() -> None:
