@@ -149,7 +149,7 @@ TASKS: list[TaskSpec] = [
     _perplexity(
         "wikitext2-weights",
         "the same with weights alone rounded, and with 8 bits for all",
-        f"{WIKITEXT} {REST} {STORED}",
+        f"{WIKITEXT} {REST} The model was stored in 4-bit blocks, which a row's grid does not meet.",
         params={"precisions": OTHERS},
         presets={
             "smoke": SMOKE,
@@ -215,10 +215,11 @@ TASKS: list[TaskSpec] = [
             "with those of each task as slices. At paper arc_easy, arc_challenge, hellaswag, winogrande, "
             "boolq, piqa from the hub's files with lm-eval's own prompts (boolq from its own set, the same "
             "questions), and MMLU 0- and 5-shot where task.names asks for it. At small none of them is at "
-            "hand: questions of commonsense_qa, social_i_qa, sciq and qasc (training splits, out of T0's "
-            "prompts, qa_t0), 40 of each, asked as lm-eval asks those of ARC, without the list of choices; "
-            "these four, since the float model is better than guessing at them. A row whose question or "
-            "choices cannot be read exactly, or do not hold the answer once, is dropped and counted. "
+            "hand: commonsense_qa, social_i_qa, sciq_closed (SciQ without its paragraph) and qasc (training "
+            "splits, out of T0's prompts, qa_t0), 40 of each, asked as lm-eval asks ARC's questions, without "
+            "the list of choices; qasc's questions tell a fact first, which mostly holds the answer word for "
+            "word. A row whose question or choices cannot be read exactly, or do not hold the answer once, "
+            "is dropped and counted. "
             f"{ALWAYS} {SMOKE_TEXT} Its documents are those of the task lm-eval."
         ),
         presets={

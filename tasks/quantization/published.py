@@ -57,14 +57,14 @@ LLAMA_3_6BIT: dict[str, tuple[float, float]] = {  # W6A6
     "duquant": (6.27, 8.38),
     "duquant-lwc": (6.27, 8.38),
 }
-LLAMA_3_CHOICES: dict[str, tuple[float, float | None]] = {  # per cent, W4A4 and W6A6; the float model has one
-    "fp": (74.22, None),
-    "smoothquant": (40.97, 71.68),
-    "omniquant": (36.08, 70.41),
-    "affinequant": (36.29, 70.11),
-    "atom": (52.10, None),
-    "duquant": (66.21, 73.59),
-    "duquant-lwc": (67.72, 73.69),
+LLAMA_3_CHOICES = {  # per cent, W4A4
+    "fp": 74.22,
+    "smoothquant": 40.97,
+    "omniquant": 36.08,
+    "affinequant": 36.29,
+    "atom": 52.10,
+    "duquant": 66.21,
+    "duquant-lwc": 67.72,
 }
 # FlatQuant's README, W4A4KV4 on WikiText-2: Llama-2-7B and Llama-3-8B.
 FLATQUANT_README: dict[str, tuple[float, float | None]] = {
@@ -102,14 +102,12 @@ def _figures() -> list[Published]:
             method=method,
             metric="accuracy",
             value=value / 100,
-            slice=name,
+            slice=HEADLINE,
             setting="Llama-3-8B, mean over PIQA, ARC-E, ARC-C, BoolQ, HellaSwag and WinoGrande",
             source=REPOSITORY,
             differs=DIFFERS_CHOICES,
         )
-        for method, pair in LLAMA_3_CHOICES.items()
-        for name, value in zip((HEADLINE, "W6A6KV6"), pair, strict=True)
-        if value is not None
+        for method, value in LLAMA_3_CHOICES.items()
     ]
     for method, of in FLATQUANT_README.items():
         for model, found_value in zip(("Llama-2-7B", "Llama-3-8B"), of, strict=True):
