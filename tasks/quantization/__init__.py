@@ -148,7 +148,7 @@ TASKS: list[TaskSpec] = [
     ),
     _perplexity(
         "wikitext2-weights",
-        "the same with weights alone rounded, and with 8 bits for all",
+        "perplexity on WikiText-2 with weights alone rounded, and with 8 bits for all",
         f"{WIKITEXT} {REST} The model was stored in 4-bit blocks, which a row's grid does not meet.",
         params={"precisions": OTHERS},
         presets={
@@ -181,21 +181,21 @@ TASKS: list[TaskSpec] = [
     _stories("stories", "perplexity on stories that the model itself wrote", ""),
     _stories(
         "stories-normal",
-        "the same, with outliers in a few channels",
+        "perplexity on its own stories of a model with outliers in a few channels",
         "The model's stream is written in another basis, whose axes follow its principal directions; what it "
         "computes in float stays the same.",
         outliers="normal",
     ),
     _stories(
         "stories-massive",
-        "the same, with massive outliers on first tokens",
+        "perplexity on its own stories of a model with massive outliers on first tokens",
         "The FFN of layer 1 has two more neurons, 1,400 and 518 large on first tokens, whose columns "
         "cancel, so that what the model computes in float stays the same.",
         outliers="massive",
     ),
     _stories(
         "stories-weights",
-        "the same with weights alone rounded",
+        "perplexity on its own stories of a model with weights alone rounded",
         "Precisions for methods that round weights alone, 4, 3 and 2 bits by row. No such table is in the "
         "paper.",
         precisions=WEIGHTS,
